@@ -1,0 +1,56 @@
+package product
+
+// RustShare is the product that the suite is written for.
+func RustShare() Product {
+	return Product{
+		Name:        "rustshare",
+		Title:       "RustShare",
+		Description: "Self-hosted file sharing and notes",
+		License:     "Apache-2.0",
+		Vendor:      "kubedoio",
+		Source:      "https://github.com/kubedoio/rustshare",
+		Branches:    Branches{Main: "main", Hotfix: "hotfix/"},
+		Paperwork: Paperwork{
+			Changelog: "CHANGELOG.md",
+			Upgrading: "docs/upgrading.md",
+			Records:   "docs/releases",
+			Paths:     []string{"CHANGELOG.md", "README.md", "docs/**"},
+		},
+		Critical: []string{
+			"backend/migrations/**",
+			"backend/core/src/storage/**",
+			"docker-compose*.yml",
+		},
+		Trust: Trust{
+			OpenPGP:            []string{".release/keys/*.asc"},
+			SSHSigners:         ".release/allowed_signers",
+			UnsignedCandidates: true,
+			ReleaseKey:         ".release/cosign.pub",
+		},
+		Workflows: []string{"CI", "Frontend CI", "Integration Tests"},
+		Cargo: Cargo{
+			Package: "rustshare-server",
+			Binary:  "rustshare-server",
+			Targets: []Target{
+				{Triple: "x86_64-unknown-linux-gnu", OS: "linux", Arch: "amd64", Asset: "rustshare-backend-x86_64-linux"},
+				{Triple: "aarch64-unknown-linux-gnu", OS: "linux", Arch: "arm64", Asset: "rustshare-backend-aarch64-linux"},
+			},
+		},
+		Frontend: &Frontend{Dir: "frontend", Output: "frontend/build", ImageDir: "/app/frontend-build"},
+		Image: Image{
+			Repository: "ghcr.io/kubedoio/rustshare-backend",
+			User:       User{Name: "rustshare", UID: 10001, GID: 10001},
+			BinaryPath: "/app/rustshare-server",
+			Env: map[string]string{
+				"FRONTEND_DIST_DIR": "/app/frontend-build",
+			},
+			Ports: []int{8080},
+			Dirs:  []string{"/data", "/tmp"},
+			Health: Health{
+				Command:  []string{"/app/rustshare-server", "health"},
+				Interval: 10, Timeout: 5, StartPeriod: 20, Retries: 3,
+			},
+		},
+		Proofs: ProofBundles,
+	}
+}
