@@ -1,0 +1,32 @@
+package bundle
+
+import (
+	"bytes"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// SumsName is the file with the checksums of all the assets.
+const SumsName = "SHA256SUMS"
+
+// WriteSums writes SHA256SUMS, in the form of sha256sum(1), sorted by name, and
+// adds it to the files.
+func (b *Bundle) WriteSums() error {
+	var lines []string
+	for _, d := range b.Assets() {
+		if title := d.Annotations[TitleKey]; title != SumsName {
+			lines = append(lines, d.Digest.Hex+"  "+title+"\n")
+		}
+	}
+	slices.SortFunc(lines, func(a, c string) int { return strings.Compare(a[66:], c[66:]) })
+	text := []byte(strings.Join(lines, ""))
+	if err := writeFile(filepath.Join(b.Dir, SumsName), text); err != nil {
+		return err
+	}
+	blob, err := b.Ingest(bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return b.Add(File, blob.Descriptor("text/plain", SumsName))
+}

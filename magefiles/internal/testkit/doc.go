@@ -1,0 +1,3 @@
+// Package testkit has what the tests of several packages need: fixtures and
+// the programs that judge us from outside. Nothing but tests imports it.
+package testkit

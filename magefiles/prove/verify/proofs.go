@@ -1,0 +1,219 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
+)
+
+const bundleMedia = "application/vnd.dev.sigstore.bundle.v0.3+json"
+
+// proofs is what a registry holds about one manifest.
+type proofs struct {
+	digest v1.Hash
+	// good are signed by the trusted key and about the digest.
+	good []intoto.Statement
+	// refused are the others, by predicate type ("" where it is unknown).
+	refused []refusal
+	// bundles and tags count what was found of each format.
+	bundles, tags int
+	// artifacts are referrers of other types.
+	artifacts []referrer
+}
+
+type refusal struct {
+	predicate string
+	why       error
+}
+
+// of gives the good statements of a predicate type.
+func (p *proofs) of(predicate string) []intoto.Statement {
+	var out []intoto.Statement
+	for _, s := range p.good {
+		if s.PredicateType == predicate {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// refusedOf says why the first proof of a predicate type does not count, nil
+// where there is none.
+func (p *proofs) refusedOf(predicate string) error {
+	for _, r := range p.refused {
+		if r.predicate == predicate {
+			return r.why
+		}
+	}
+	return nil
+}
+
+// take sorts a proof in.
+func (p *proofs) take(s intoto.Statement, predicate string, err error) {
+	switch {
+	case err != nil:
+		p.refused = append(p.refused, refusal{predicate, err})
+	case !s.Names(p.digest.Hex):
+		p.refused = append(p.refused, refusal{s.PredicateType, fmt.Errorf("it is about %s", about(s))})
+	default:
+		p.good = append(p.good, s)
+	}
+}
+
+func about(s intoto.Statement) string {
+	var out []string
+	for _, sub := range s.Subject {
+		out = append(out, "sha256:"+sub.Digest["sha256"])
+	}
+	return strings.Join(out, ", ")
+}
+
+// collect reads everything about one manifest, in both formats. What is not
+// signed by the trusted key is kept apart: anyone who may push can attach
+// something.
+func (s *source) collect(ctx context.Context, j *judge, h v1.Hash) (*proofs, error) {
+	p := &proofs{digest: h}
+	prefix := strings.Replace(h.String(), ":", "-", 1)
+	var bundles, sigs, atts []found
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		bundles, p.artifacts, err = s.bundles(inner, h)
+		return err
+	})
+	group.Go(func() (err error) { sigs, err = s.tagged(inner, prefix+".sig"); return err })
+	group.Go(func() (err error) { atts, err = s.tagged(inner, prefix+".att"); return err })
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	p.bundles, p.tags = len(bundles), len(sigs)+len(atts)
+	for _, f := range bundles {
+		statement, err := s.judged(f.layer.Digest, func() (intoto.Statement, error) { return j.bundle(f.text) })
+		p.take(statement, f.predicate, err)
+	}
+	for _, f := range sigs {
+		statement, err := j.simple(f.text, f.layer)
+		p.take(statement, intoto.Signature, err)
+	}
+	for _, f := range atts {
+		statement, err := j.envelope(ctx, f.text)
+		p.take(statement, f.layer.Annotations["predicateType"], err)
+	}
+	return p, nil
+}
+
+// judged gives the verdict on a proof. One that is attached to several subjects
+// is judged once.
+func (s *source) judged(h v1.Hash, judge func() (intoto.Statement, error)) (intoto.Statement, error) {
+	verdict, _ := s.verdicts.LoadOrStore(h, sync.OnceValues(judge))
+	return verdict.(func() (intoto.Statement, error))()
+}
+
+// found is a proof that is not verified yet.
+type found struct {
+	text      []byte
+	layer     v1.Descriptor
+	predicate string
+}
+
+// bundles reads the Sigstore bundles that refer to a manifest; other referrers
+// are given as they are. What a referrer is stands in its manifest: registries
+// were seen to list another artifactType.
+func (s *source) bundles(ctx context.Context, h v1.Hash) ([]found, []referrer, error) {
+	list, err := s.referrers(ctx, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	read := make([]referrer, len(list))
+	proofs := make([]found, len(list))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, d := range list {
+		group.Go(func() error {
+			m := &read[i].manifest
+			err := s.manifest(ctx, d.Digest, m)
+			if missing(err) {
+				return nil // listed, but gone
+			}
+			if err != nil {
+				return err
+			}
+			read[i].digest = d.Digest
+			if m.ArtifactType != bundleMedia {
+				return nil
+			}
+			proofs[i].predicate = m.Annotations["dev.sigstore.bundle.predicateType"]
+			if len(m.Layers) != 1 {
+				return nil // an empty text is no bundle, and refused as such
+			}
+			proofs[i].layer = m.Layers[0]
+			proofs[i].text, err = s.blob(ctx, m.Layers[0])
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, err
+	}
+	var mine []found
+	var others []referrer
+	for i, r := range read {
+		switch {
+		case r.digest == v1.Hash{}:
+		case r.manifest.ArtifactType == bundleMedia:
+			mine = append(mine, proofs[i])
+		default:
+			others = append(others, r)
+		}
+	}
+	return mine, others, nil
+}
+
+// referrer is a manifest that refers to another.
+type referrer struct {
+	digest   v1.Hash
+	manifest v1.Manifest
+}
+
+// tagged reads the proofs under a tag.
+func (s *source) tagged(ctx context.Context, tag string) ([]found, error) {
+	var m v1.Manifest
+	if ok, err := s.tag(ctx, tag, &m); err != nil || !ok {
+		return nil, err
+	}
+	out := make([]found, len(m.Layers))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, l := range m.Layers {
+		group.Go(func() error {
+			text, err := s.blob(ctx, l)
+			out[i] = found{text: text, layer: l}
+			return err
+		})
+	}
+	return out, group.Wait()
+}
+
+// format gives the one format of all proofs, or says what is mixed.
+func format(want product.ProofFormat, all ...*proofs) (product.ProofFormat, string) {
+	var bundles, tags int
+	for _, p := range all {
+		bundles, tags = bundles+p.bundles, tags+p.tags
+	}
+	switch {
+	case bundles > 0 && tags > 0:
+		return "", fmt.Sprintf("it has proofs in two formats, %d Sigstore bundles and %d under .sig and .att tags, and verifiers were seen to refuse such images: keep one format a product and delete the tags of the other", bundles, tags)
+	case want == product.ProofBundles && tags > 0:
+		return product.ProofTags, "its proofs are under .sig and .att tags, this product's are Sigstore bundles: sign it again in the product's format"
+	case want == product.ProofTags && bundles > 0:
+		return product.ProofBundles, "its proofs are Sigstore bundles, this product's are under .sig and .att tags: sign it again in the product's format"
+	case tags > 0:
+		return product.ProofTags, ""
+	case bundles > 0:
+		return product.ProofBundles, ""
+	}
+	return want, ""
+}

@@ -1,0 +1,154 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ssldsse "github.com/secure-systems-lab/go-securesystemslib/dsse"
+	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
+	"github.com/sigstore/sigstore/pkg/signature/dsse"
+	"github.com/sigstore/sigstore/pkg/signature/payload"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
+)
+
+// Trust says whose signatures count.
+type Trust struct {
+	// Key is a public key in PEM, as cosign.pub has it.
+	Key []byte
+	// Format is how the proofs have to be stored; where it is empty, either
+	// way will do.
+	Format product.ProofFormat
+}
+
+// judge verifies signatures with the trusted key.
+type judge struct {
+	fingerprint string
+	key         signature.Verifier
+	bundles     *sgverify.Verifier
+	envelopes   *ssldsse.EnvelopeVerifier
+}
+
+func (t Trust) judge() (*judge, error) {
+	switch t.Format {
+	case "", product.ProofBundles, product.ProofTags:
+	default:
+		return nil, fmt.Errorf("the format of proofs is %q, want %q or %q", t.Format, product.ProofBundles, product.ProofTags)
+	}
+	if bytes.Contains(t.Key, []byte("PRIVATE KEY")) {
+		return nil, errors.New("the key to verify with is a private key: want the public one, cosign.pub")
+	}
+	public, err := cryptoutils.UnmarshalPEMToPublicKey(t.Key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the key to verify with (want a public key in PEM, as cosign.pub): %w", err)
+	}
+	fingerprint, err := Fingerprint(public)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := signature.LoadDefaultVerifier(public)
+	if err != nil {
+		return nil, fmt.Errorf("the key to verify with is of no kind that cosign uses: %w", err)
+	}
+	valid := root.NewExpiringKey(verifier, time.Time{}, time.Time{})
+	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return valid, nil })
+	bundles, err := sgverify.NewVerifier(material, sgverify.WithNoObserverTimestamps())
+	if err != nil {
+		return nil, fmt.Errorf("preparing the verification: %w", err)
+	}
+	envelopes, err := ssldsse.NewEnvelopeVerifier(&dsse.VerifierAdapter{SignatureVerifier: verifier})
+	if err != nil {
+		return nil, fmt.Errorf("preparing the verification: %w", err)
+	}
+	return &judge{fingerprint, verifier, bundles, envelopes}, nil
+}
+
+// Fingerprint names a public key: "sha256:" and the hash of its PKIX form in
+// hex.
+func Fingerprint(key crypto.PublicKey) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return "", fmt.Errorf("encoding a public key: %w", err)
+	}
+	sum := sha256.Sum256(der)
+	return "sha256:" + hex.EncodeToString(sum[:]), nil
+}
+
+// bundle verifies a Sigstore bundle and gives its statement. Who it is about
+// is for the caller to compare.
+func (j *judge) bundle(text []byte) (intoto.Statement, error) {
+	b := &sgbundle.Bundle{}
+	if err := b.UnmarshalJSON(text); err != nil {
+		return intoto.Statement{}, fmt.Errorf("it is no Sigstore bundle: %w", err)
+	}
+	policy := sgverify.NewPolicy(sgverify.WithoutArtifactUnsafe(), sgverify.WithKey())
+	if _, err := j.bundles.Verify(b, policy); err != nil {
+		return intoto.Statement{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
+	}
+	envelope := b.GetDsseEnvelope()
+	if envelope == nil {
+		return intoto.Statement{}, errors.New("the bundle signs no statement")
+	}
+	if envelope.GetPayloadType() != intoto.PayloadType {
+		return intoto.Statement{}, fmt.Errorf("the bundle signs a payload of type %q, want %q", envelope.GetPayloadType(), intoto.PayloadType)
+	}
+	return intoto.Decode(envelope.GetPayload())
+}
+
+// envelope verifies a DSSE envelope, as ".att" tags have it.
+func (j *judge) envelope(ctx context.Context, text []byte) (intoto.Statement, error) {
+	var e ssldsse.Envelope
+	if err := json.Unmarshal(text, &e); err != nil {
+		return intoto.Statement{}, fmt.Errorf("it is no DSSE envelope: %w", err)
+	}
+	if e.PayloadType != intoto.PayloadType {
+		return intoto.Statement{}, fmt.Errorf("the envelope has a payload of type %q, want %q", e.PayloadType, intoto.PayloadType)
+	}
+	if _, err := j.envelopes.Verify(ctx, &e); err != nil {
+		return intoto.Statement{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
+	}
+	raw, err := e.DecodeB64Payload()
+	if err != nil {
+		return intoto.Statement{}, err
+	}
+	return intoto.Decode(raw)
+}
+
+// simple verifies a signature of the "simple signing" kind, as ".sig" tags
+// have it, and gives it as a statement.
+func (j *judge) simple(text []byte, d v1.Descriptor) (intoto.Statement, error) {
+	raw, err := base64.StdEncoding.DecodeString(d.Annotations["dev.cosignproject.cosign/signature"])
+	if err != nil {
+		return intoto.Statement{}, fmt.Errorf("its signature is not in base64: %w", err)
+	}
+	if err := j.key.VerifySignature(bytes.NewReader(raw), bytes.NewReader(text)); err != nil {
+		return intoto.Statement{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
+	}
+	var p payload.SimpleContainerImage
+	if err := json.Unmarshal(text, &p); err != nil {
+		return intoto.Statement{}, fmt.Errorf("it is no signature of an image: %w", err)
+	}
+	if p.Critical.Type != payload.CosignSignatureType {
+		return intoto.Statement{}, fmt.Errorf("it is a signature of type %q, want %q", p.Critical.Type, payload.CosignSignatureType)
+	}
+	return intoto.Statement{
+		Type: intoto.StatementType, PredicateType: intoto.Signature,
+		Subject: []intoto.Subject{intoto.SHA256("", strings.TrimPrefix(p.Critical.Image.DockerManifestDigest, "sha256:"))},
+	}, nil
+}
