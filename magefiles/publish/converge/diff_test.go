@@ -1,0 +1,188 @@
+package converge
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+)
+
+// random makes a state that an interrupted run, or several, may leave.
+func random(r *rand.Rand, want Desired, others []v1.Hash) State {
+	s := State{
+		Manifests: map[v1.Hash]bool{}, Blobs: map[v1.Hash]bool{}, Tags: map[string]v1.Hash{},
+		Unlisted: map[v1.Hash][]v1.Descriptor{}, Untagged: map[string]bool{}, Edge: map[string]Position{},
+	}
+	maybe := func() bool { return r.IntN(2) == 0 }
+	for _, m := range want.Manifests {
+		s.Manifests[m.Digest] = maybe()
+		for _, b := range m.Blobs {
+			s.Blobs[b.Digest] = s.Blobs[b.Digest] || s.Manifests[m.Digest] || maybe()
+		}
+	}
+	subjects, referrers := want.subjects()
+	for _, h := range subjects {
+		if maybe() {
+			s.Unlisted[h] = referrers[h]
+		}
+	}
+	for _, tag := range want.Immutable {
+		if maybe() {
+			s.Tags[tag] = want.Image
+		}
+	}
+	for _, tag := range want.Forward {
+		if maybe() {
+			s.Tags[tag] = others[r.IntN(len(others))]
+			s.Edge[tag] = Position{Commit: commit("a"), Behind: maybe()}
+		}
+	}
+	for i, text := range []string{"0.1.0", "0.1.1", "0.2.0", "1.0.0", "1.0.1"} {
+		if maybe() {
+			v, err := decide.ParseVersion(text)
+			if err != nil {
+				panic(err)
+			}
+			s.Published = append(s.Published, v)
+			if _, mine := s.Tags[text]; !mine {
+				s.Tags[text] = others[i%len(others)]
+			}
+		}
+	}
+	if slices.Contains(want.Immutable, "0.3.0") && s.Tags["0.3.0"] == want.Image {
+		s.Published = append(s.Published, want.Version)
+	}
+	for _, alias := range []string{"0", "1", "0.1", "0.2", "0.3", "1.0", "latest"} {
+		if maybe() {
+			s.Tags[alias] = others[r.IntN(len(others))]
+		}
+	}
+	if want.Release != nil && maybe() {
+		found := *want.Release
+		found.Draft = maybe()
+		found.Assets = nil
+		for _, a := range want.Release.Assets {
+			if !found.Draft || maybe() {
+				found.Assets = append(found.Assets, a)
+			}
+		}
+		if found.Draft && maybe() {
+			found.Assets = append(found.Assets, forge.Asset{Name: "stray"})
+		}
+		s.Release = &found
+	}
+	s.Latest, s.LatestPublic = []string{"", "v0.1.0", "v0.3.0"}[r.IntN(3)], maybe()
+	return s
+}
+
+// TestOrder holds what must be true of every difference against thousands of
+// states.
+func TestOrder(t *testing.T) {
+	hash := func(s string) v1.Hash { h, _, _ := v1.SHA256(strings.NewReader(s)); return h }
+	others := []v1.Hash{hash("one"), hash("two"), hash("three")}
+	for _, m := range []made{
+		build(t, source{ref: "v0.3.0", commit: commit("b")}),
+		build(t, source{ref: "v0.3.0-rc.1", commit: commit("b")}),
+		build(t, source{ref: "main", commit: commit("b")}),
+	} {
+		r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same states each time
+		for i := range 3000 {
+			have := random(r, m.want, others)
+			actions, err := Diff(m.want, have)
+			ok(t, err)
+			again, err := Diff(m.want, have)
+			ok(t, err)
+			if !slices.Equal(lines(actions), lines(again)) {
+				t.Fatalf("state %d: two looks differ", i)
+			}
+			if err := inOrder(m.want, have, actions); err != nil {
+				t.Fatalf("%s, state %d: %v\n%q", m.Plan.Ref.Name, i, err, lines(actions))
+			}
+		}
+	}
+}
+
+func inOrder(want Desired, have State, actions []Action) error {
+	var (
+		blobs        = map[v1.Hash]bool{}
+		manifests    = map[v1.Hash]bool{}
+		verified     = map[v1.Hash]bool{}
+		read, moved  bool
+		assets       = map[string]bool{}
+		rank         = -1
+		wantedBefore = func(h v1.Hash) bool { return have.Manifests[h] || manifests[h] }
+	)
+	if have.Release != nil {
+		for _, a := range have.Release.Assets {
+			assets[a.Name] = true
+		}
+	}
+	for _, a := range actions {
+		if a.rank() < rank {
+			return fmt.Errorf("%s comes too late", a)
+		}
+		rank = a.rank()
+		switch a := a.(type) {
+		case SendBlob:
+			if blobs[a.Blob.Digest] || have.Blobs[a.Blob.Digest] {
+				return fmt.Errorf("%s: it is there", a)
+			}
+			blobs[a.Blob.Digest] = true
+		case PutManifest:
+			for _, b := range a.Manifest.Blobs {
+				if !blobs[b.Digest] && !have.Blobs[b.Digest] {
+					return fmt.Errorf("%s before its blob %s", a, b.Digest)
+				}
+			}
+			if s := a.Manifest.Subject; s != nil && !wantedBefore(*s) {
+				return fmt.Errorf("%s before its subject", a)
+			}
+			manifests[a.Manifest.Digest] = true
+		case ReadBack:
+			for _, m := range want.Manifests {
+				if !wantedBefore(m.Digest) {
+					return fmt.Errorf("%s before %s", a, m.Digest)
+				}
+			}
+			read = true
+		case Verify:
+			if a.Digest == want.Image && !read {
+				return fmt.Errorf("%s before it was read back", a)
+			}
+			verified[a.Digest] = true
+		case CreateTag:
+			if !verified[want.Image] {
+				return fmt.Errorf("%s before it was verified", a)
+			}
+		case UploadAsset:
+			assets[a.Asset.Name] = true
+		case DropAsset:
+			delete(assets, a.Name)
+		case PublishRelease:
+			if len(assets) != len(want.Release.Assets) || !verified[want.Image] {
+				return fmt.Errorf("%s with assets %v", a, assets)
+			}
+		case MoveTag:
+			if !verified[a.To] {
+				return fmt.Errorf("%s before that was verified", a)
+			}
+			if moved {
+				return fmt.Errorf("%s after latest", a)
+			}
+			if want.Channel == decide.Candidate || (want.Channel == decide.Edge && (a.Tag == "latest" || a.Tag == "0")) {
+				return fmt.Errorf("%s by a %s", a, want.Channel)
+			}
+			moved = a.Tag == decide.Latest
+			if have.Edge[a.Tag] != (Position{}) && !have.Edge[a.Tag].Behind && have.Tags[a.Tag] != (v1.Hash{}) {
+				return fmt.Errorf("%s, which goes back", a)
+			}
+		}
+	}
+	return nil
+}
