@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Installs what is missing, then runs all the tests. Arguments go to go test: -short leaves out what compiles the sample product.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The packages that link neither cosign nor syft: the race detector is quick
+# there, and it is where things run side by side.
+RACE=(
+  ./magefiles/product/... ./magefiles/decide/... ./magefiles/bundle/... ./magefiles/doctor/... ./magefiles/internal/...
+  ./magefiles/publish/registry/... ./magefiles/publish/embedded/... ./magefiles/publish/forge/...
+)
+
+scripts/install.sh rust node sign tools
+go test -timeout 40m "$@" ./...
+go test -race -timeout 20m "$@" "${RACE[@]}"
