@@ -1,0 +1,72 @@
+package cargo
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
+)
+
+// Into brings the binaries of every target into the bundle, as entries of role
+// binary under their asset names. Those that are there already are not built
+// again: a bundle is of one commit and one definition.
+func Into(ctx context.Context, b *bundle.Bundle, o Options) ([]Binary, error) {
+	var out []Binary
+	for _, t := range o.Cargo.Targets {
+		if d, ok := b.Find(bundle.Binary, t.Asset); ok && d.Annotations[bundle.TargetKey] == t.Triple && b.Has(d) {
+			out = append(out, fromEntry(b, t, d))
+		}
+	}
+	if len(out) == len(o.Cargo.Targets) {
+		return out, nil
+	}
+	out, err := Build(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	for i, made := range out {
+		blob, err := b.IngestFile(made.Path)
+		if err != nil {
+			return nil, fmt.Errorf("taking %s into the bundle: %w", made.Target.Asset, err)
+		}
+		d := entry(made, blob)
+		if err := b.Add(bundle.Binary, d); err != nil {
+			return nil, err
+		}
+		out[i].Path = b.Path(d.Digest)
+	}
+	return out, nil
+}
+
+// MediaType is that of an executable in a bundle.
+const MediaType = "application/x-executable"
+
+func entry(made Binary, blob bundle.Blob) v1.Descriptor {
+	d := blob.Descriptor(MediaType, made.Target.Asset)
+	for k, v := range map[string]string{
+		bundle.TargetKey:    made.Target.Triple,
+		bundle.PlatformKey:  made.Target.Platform(),
+		bundle.VersionKey:   made.Version,
+		bundle.RanKey:       made.Ran,
+		bundle.CratesKey:    strconv.Itoa(made.Crates),
+		bundle.ToolchainKey: made.Toolchain,
+	} {
+		d.Annotations[k] = v
+	}
+	return d
+}
+
+func fromEntry(b *bundle.Bundle, t product.Target, d v1.Descriptor) Binary {
+	crates, _ := strconv.Atoi(d.Annotations[bundle.CratesKey]) // only shown
+	return Binary{
+		Target: t, Path: b.Path(d.Digest),
+		Version:   d.Annotations[bundle.VersionKey],
+		Ran:       d.Annotations[bundle.RanKey],
+		Crates:    crates,
+		Toolchain: d.Annotations[bundle.ToolchainKey],
+	}
+}
