@@ -1,0 +1,105 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
+)
+
+// root is the top of this repository.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	ok(t, err)
+	return dir
+}
+
+// tiny is the second product, as its magefile has it but for the proofs.
+func tiny() product.Product {
+	return product.Product{
+		Name: "tiny", Title: "Tiny", Description: "A server", License: "Apache-2.0", Vendor: "example",
+		Source:    "https://git.example.org/tiny/tiny",
+		Branches:  product.Branches{Main: "main", Hotfix: "hotfix/"},
+		Paperwork: product.Paperwork{Changelog: "CHANGELOG.md", Upgrading: "docs/upgrading.md", Records: "docs/releases"},
+		Trust:     product.Trust{OpenPGP: []string{".release/keys/*.asc"}, ReleaseKey: ".release/cosign.pub"},
+		Cargo: product.Cargo{Package: "tinyd", Binary: "tinyd", Targets: []product.Target{
+			{Triple: "x86_64-unknown-linux-gnu", OS: "linux", Arch: "amd64", Asset: "tinyd-x86_64-linux"},
+			{Triple: "aarch64-unknown-linux-gnu", OS: "linux", Arch: "arm64", Asset: "tinyd-aarch64-linux"},
+		}},
+		Image: product.Image{
+			Repository: "registry.example.org/tiny/tinyd", BinaryPath: "/usr/bin/tinyd",
+			User: product.User{Name: "tiny", UID: 10001, GID: 10001}, Ports: []int{8080},
+		},
+		Proofs: product.ProofBundles,
+	}
+}
+
+// world is a fresh repository of the tiny product with its whole history, and
+// what a release of it writes.
+type world struct {
+	*rehearsal
+	t   testing.TB
+	out *bytes.Buffer
+	log *bytes.Buffer
+}
+
+func newWorld(t testing.TB, p product.Product) *world {
+	t.Helper()
+	w := &world{t: t, out: &bytes.Buffer{}, log: &bytes.Buffer{}}
+	dir := t.TempDir()
+	none := func(string) string { return "" }
+	s, err := New(Suite{Product: p, Dir: filepath.Join(dir, rehearsedCheckout), Getenv: none, UI: term.New(w.log, none), Out: w.out})
+	ok(t, err)
+	s.Dist = filepath.Join(dir, "dist")
+	s.CargoTarget, err = cacheDir("test", p.Name, "target")
+	ok(t, err)
+	w.rehearsal = &rehearsal{Suite: *s, dir: dir}
+	ok(t, w.fresh(t.Context(), filepath.Join(root(t), "testdata", p.Name)))
+	return w
+}
+
+// serve publishes to a registry from now on, in an empty forge.
+func (w *world) serve(h http.Handler) *httptest.Server {
+	w.t.Helper()
+	server := httptest.NewServer(h)
+	w.t.Cleanup(server.Close)
+	w.Image = strings.TrimPrefix(server.URL, "http://") + "/tiny/tinyd"
+	ok(w.t, os.RemoveAll(w.dist(releasesDir)))
+	w.outcomes = nil
+	return server
+}
+
+// live goes through the whole history.
+func (w *world) live(ctx context.Context) {
+	w.t.Helper()
+	for _, e := range w.history.Episodes {
+		if err := w.play(ctx, e); err != nil {
+			w.t.Fatalf("%s: %v\n%s", e.Ref, err, w.log)
+		}
+	}
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// says wants an error with all the parts in its text.
+func says(t testing.TB, err error, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if err == nil || !strings.Contains(err.Error(), p) {
+			t.Errorf("got %v, expected it to say %q", err, p)
+		}
+	}
+}

@@ -1,0 +1,291 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/doctor"
+	"github.com/kubedoio/rustshare-release/magefiles/gate"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
+	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
+)
+
+// ShowPlan prints what a release would do.
+func (s *Suite) ShowPlan(ctx context.Context, ref string, asJSON bool) error {
+	reg, err := s.openRegistry(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer reg.close()
+	from, err := s.plan(ctx, ref, reg.Registry)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return s.printJSON(from.plan)
+	}
+	return s.printPlan(from.plan)
+}
+
+// start is what a release starts from.
+type start struct {
+	plan   decide.Plan
+	source gate.Source
+	repo   git.Repo
+}
+
+// plan evaluates every gate and compares the tags with what they point at now.
+// It has no side effect. The error is for what makes a plan impossible; a
+// refusal is a gate of the plan.
+func (s *Suite) plan(ctx context.Context, name string, reg *registry.Registry) (start, error) {
+	if err := doctor.Checkout(s.Dir, s.Product); err != nil {
+		return start{}, err
+	}
+	repo, err := git.Open(ctx, s.Dir)
+	if err != nil {
+		return start{}, err
+	}
+	ref, err := gate.FindRef(ctx, repo, s.Product, name, s.Getenv)
+	if err != nil {
+		return start{}, err
+	}
+	report, err := gate.Check(ctx, repo, s.Product, ref, time.Now())
+	if err != nil {
+		return start{}, err
+	}
+	src := report.Source
+	if src.Commit == "" { // nothing to plan for: the refusals say why
+		return start{}, report.Err()
+	}
+	version, err := cargo.ProductVersion(s.Dir, s.Product.Cargo.Package)
+	if err != nil {
+		return start{}, err
+	}
+	p := decide.Plan{
+		Product: s.Product.Name, Definition: s.Product.Digest(),
+		Ref: ref, Version: version,
+		Commit: src.Commit, CommitTime: src.CommitTime,
+		Image: reg.Repository().Name(), Platforms: s.Product.Platforms(), Assets: s.assets(),
+		Gates: append(report.Gates, versionGate(ref, version)),
+	}
+	published, err := publishedVersions(ctx, reg)
+	registryGate := func(err error) {
+		p.Gates = append(p.Gates, decide.Gate{Name: "registry", State: decide.Fail, Detail: err.Error()})
+	}
+	if err != nil {
+		registryGate(err)
+	}
+	tags, err := decide.Tags(ref, src.Commit, s.date(), published, nil)
+	if err != nil {
+		return start{}, err
+	}
+	now, err := pointing(ctx, reg, tags)
+	if err != nil {
+		registryGate(err)
+	}
+	for _, t := range tags {
+		c := decide.TagChange{Tag: t, Next: decide.CommitTag(src.Commit), Change: true}
+		if !ref.Version.IsZero() {
+			c.Next = ref.Version.String()
+		}
+		if at, ok := now[t.Name]; ok {
+			c.Now, c.NowIs = at.digest.String(), at.is()
+			c.Change = at.commit != src.Commit
+		}
+		p.Tags = append(p.Tags, c)
+	}
+	if !ref.Version.IsZero() && err == nil {
+		p.Gates = append(p.Gates, publishedGate(ref.Version, src.Commit, now))
+	}
+	return start{p, src, repo}, nil
+}
+
+// versionGate holds the product's own version against the tag's core.
+func versionGate(ref decide.Ref, version string) decide.Gate {
+	g := decide.Gate{Name: "version", State: decide.Pass, Detail: "the sources declare " + version}
+	if !ref.Version.IsZero() && version != ref.Version.Core() {
+		g.State = decide.Fail
+		g.Detail = fmt.Sprintf("the sources declare version %s, tag %s wants %s; set it, commit, and tag that commit", version, ref.Name, ref.Version.Core())
+	}
+	return g
+}
+
+// publishedGate refuses a version that is published from another commit.
+func publishedGate(v decide.Version, commit string, tags map[string]pointed) decide.Gate {
+	g := decide.Gate{Name: "published", State: decide.Pass, Detail: v.Image() + " is not published yet"}
+	now, ok := tags[v.Image()]
+	switch {
+	case !ok:
+	case now.commit == commit:
+		g.Detail = v.Image() + " is published from this commit: a rerun, which finishes what is missing"
+	default:
+		g.State = decide.Fail
+		g.Detail = fmt.Sprintf("%s is published already, as %s of commit %s; a released version is never published again: fix it in the next one", v.Image(), now.digest, or(now.commit, "unknown"))
+	}
+	return g
+}
+
+// pointed is what a tag points at.
+type pointed struct {
+	digest          v1.Hash
+	version, commit string
+}
+
+func (p pointed) is() string {
+	if p.commit == "" {
+		return p.version
+	}
+	return strings.TrimSpace(p.version + " " + short(p.commit))
+}
+
+// publishedVersions lists the stable versions that the registry holds.
+func publishedVersions(ctx context.Context, reg *registry.Registry) ([]decide.Version, error) {
+	names, err := reg.Tags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []decide.Version
+	for _, name := range names {
+		if v, err := decide.ParseVersion(name); err == nil && v.Channel() == decide.Stable {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// pointing tells what the tags point at now; those that are absent are left
+// out.
+func pointing(ctx context.Context, reg *registry.Registry, tags []decide.Tag) (map[string]pointed, error) {
+	at := map[string]pointed{}
+	known := map[v1.Hash]pointed{}
+	for _, t := range tags {
+		d, ok, err := reg.Head(ctx, t.Name)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			continue
+		}
+		if _, ok := known[d.Digest]; !ok {
+			if known[d.Digest], err = describe(ctx, reg, d.Digest); err != nil {
+				return nil, err
+			}
+		}
+		at[t.Name] = known[d.Digest]
+	}
+	return at, nil
+}
+
+// describe reads version and commit from an image's annotations.
+func describe(ctx context.Context, reg *registry.Registry, h v1.Hash) (pointed, error) {
+	raw, _, _, err := reg.Manifest(ctx, h.String())
+	if err != nil {
+		return pointed{}, err
+	}
+	var m struct {
+		Annotations map[string]string `json:"annotations"`
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return pointed{}, fmt.Errorf("reading manifest %s: %w", h, err)
+	}
+	return pointed{
+		digest:  h,
+		version: m.Annotations["org.opencontainers.image.version"],
+		commit:  m.Annotations["org.opencontainers.image.revision"],
+	}, nil
+}
+
+// assets names what the release page gets besides SBOMs and checksums.
+func (s *Suite) assets() []string {
+	var names []string
+	for _, t := range s.Product.Cargo.Targets {
+		names = append(names, t.Asset)
+	}
+	for _, path := range s.Product.Extra {
+		names = append(names, path[strings.LastIndex(path, "/")+1:])
+	}
+	return names
+}
+
+func (s *Suite) date() time.Time {
+	if !s.Date.IsZero() {
+		return s.Date
+	}
+	return time.Now()
+}
+
+// printPlan writes a plan for people.
+func (s *Suite) printPlan(p decide.Plan) error {
+	ref := p.Ref.Name
+	rows := [][]string{
+		{"release", fmt.Sprintf("%s %s (%s)", p.Product, ref, p.Ref.Channel)},
+		{"commit", fmt.Sprintf("%s, %s", p.Commit, p.CommitTime.Format(time.RFC3339))},
+		{"version", p.Version},
+		{"image", p.Image},
+		{"platforms", strings.Join(p.Platforms, ", ")},
+		{"assets", strings.Join(p.Assets, ", ")},
+	}
+	if err := s.UI.Table(s.Out, []string{"plan", ""}, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, t := range p.Tags {
+		kind, now := "immutable", "-"
+		if t.Rolling {
+			kind = "rolling"
+		}
+		if t.Now != "" {
+			now = fmt.Sprintf("%s (%s)", shortDigest(t.Now), t.NowIs)
+		}
+		next := "stays"
+		if t.Change {
+			next = t.Next
+		}
+		rows = append(rows, []string{t.Name, kind, now, next})
+	}
+	if err := s.blankLine(); err != nil {
+		return err
+	}
+	if err := s.UI.Table(s.Out, []string{"tag", "kind", "now", "next"}, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, g := range p.Gates {
+		rows = append(rows, []string{g.Name, strings.ToUpper(string(g.State)), g.Detail})
+	}
+	if err := s.blankLine(); err != nil {
+		return err
+	}
+	return s.UI.Table(s.Out, []string{"gate", "state", "detail"}, rows)
+}
+
+func (s *Suite) blankLine() error {
+	_, err := fmt.Fprintln(s.Out)
+	return err
+}
+
+func short(commit string) string {
+	return commit[:min(len(commit), 12)]
+}
+
+// shortDigest keeps a digest recognisable in a table.
+func shortDigest(d string) string {
+	if alg, hex, ok := strings.Cut(d, ":"); ok {
+		return alg + ":" + hex[:min(len(hex), 12)]
+	}
+	return d
+}
+
+func or(s, alternative string) string {
+	if s == "" {
+		return alternative
+	}
+	return s
+}

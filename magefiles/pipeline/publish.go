@@ -1,0 +1,223 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
+	"github.com/kubedoio/rustshare-release/magefiles/make/image"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/converge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
+	"github.com/kubedoio/rustshare-release/magefiles/record"
+)
+
+// releasesDir is where the forge that is a directory lies, below dist.
+const releasesDir = "releases"
+
+// publish brings registry and forge to where the bundle says, and proves the
+// result. A dry run only compares.
+func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from start, reg *registry.Registry, key *attest.Key, o Order) (outcome, error) {
+	var tags []decide.Tag
+	for _, t := range from.plan.Tags {
+		tags = append(tags, t.Tag)
+	}
+	notes, err := s.notes(b, from, tags)
+	if err != nil {
+		return outcome{}, err
+	}
+	want, err := converge.Want(b, tags, converge.Extras{
+		Name: s.Product.Title + " " + from.plan.Ref.Name, Notes: notes, Why: o.Why,
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	out := outcome{Plan: from.plan, Source: from.source, Digest: want.Image}
+	expect := func(v decide.Version) verify.Expect {
+		if v.IsZero() || v.Compare(from.plan.Ref.Version) == 0 {
+			return verify.Expect{Source: s.Product.Source, Commit: from.plan.Commit, Ref: from.source.FullRef}
+		}
+		return verify.Expect{Source: s.Product.Source, Ref: "refs/tags/" + v.Tag()}
+	}
+	prove := func(ctx context.Context, digest v1.Hash, v decide.Version) (verify.Result, error) {
+		options, err := reg.Remote(ctx)
+		if err != nil {
+			return verify.Result{}, err
+		}
+		trust := verify.Trust{Key: key.PublicPEM(), Format: s.Product.Proofs}
+		return verify.Image(ctx, reg.Digest(digest), trust, expect(v), options...)
+	}
+	p := &converge.Publisher{
+		Registry: reg, Forge: forge.Directory(s.dist(releasesDir)),
+		Verify: prove, Ancestor: from.repo.IsAncestor,
+		Differs: func(ctx context.Context, mine, theirs v1.Hash) string { return differs(ctx, b, reg, theirs) },
+	}
+	if o.DryRun {
+		return out, ui.Run(ctx, "compare with what is published", func(ctx context.Context, step *term.Step) error {
+			have, err := p.Observe(ctx, want)
+			if err != nil {
+				return err
+			}
+			out.Actions, err = converge.Diff(want, have)
+			step.Detail("%d actions, %s to send", len(out.Actions), term.Bytes(converge.Bytes(out.Actions)))
+			return err
+		})
+	}
+	err = ui.Run(ctx, "publish", func(ctx context.Context, step *term.Step) error {
+		sent := &sum{}
+		p.Watch.Sent = func(n int64) { step.Progress(sent.add(n), 0) }
+		done, err := p.Converge(ctx, want)
+		if err != nil {
+			return err
+		}
+		out.Actions, out.Moved, out.Sent = done.Done, moved(done.Done), reg.Stats()
+		result, ok := done.Proofs[want.Image]
+		if !ok { // nothing had to be verified on the way
+			if result, err = prove(ctx, want.Image, from.plan.Ref.Version); err != nil {
+				return err
+			}
+		}
+		out.Report = result.Report
+		step.Detail("moved: %s", out.moved())
+		return nil
+	})
+	if err != nil || !converge.Pending(out.Actions) {
+		return out, err
+	}
+	return out, ui.Run(ctx, "look again", func(ctx context.Context, step *term.Step) error {
+		have, err := p.Observe(ctx, want)
+		if err != nil {
+			return err
+		}
+		left, err := converge.Diff(want, have)
+		if err != nil {
+			return err
+		}
+		if converge.Pending(left) {
+			return fmt.Errorf("published, but not as it should be; run it again. Left to do: %s", left[0])
+		}
+		step.Detail("registry and releases are as they should be")
+		return nil
+	})
+}
+
+// notes writes the text of the release page; edge builds have none.
+func (s *Suite) notes(b *bundle.Bundle, from start, tags []decide.Tag) (string, error) {
+	if from.plan.Ref.Version.IsZero() {
+		return "", nil
+	}
+	d, _, _, err := b.ImageIndex()
+	if err != nil {
+		return "", err
+	}
+	n := record.Notes{
+		Title: s.Product.Title, Tag: from.plan.Ref.Name, Channel: string(from.plan.Ref.Channel),
+		Source: s.Product.Source, Changelog: s.Product.Paperwork.Changelog,
+		Image: s.Product.Image.Repository, Digest: d.Digest.String(),
+		KeyFile: s.Product.Trust.ReleaseKey, Unsigned: !from.source.Signed(),
+		Bundles: s.Product.Proofs == product.ProofBundles, Provenance: attest.ProvenanceName(b, s.Product),
+	}
+	for _, t := range tags {
+		if !t.Rolling { // the others move on, the notes stay
+			n.Tags = append(n.Tags, t.Name)
+		}
+	}
+	for _, a := range b.Assets() {
+		n.Assets = append(n.Assets, record.NoteAsset{Name: a.Annotations[bundle.TitleKey], SHA256: a.Digest.Hex, Size: a.Size})
+	}
+	return n.Markdown()
+}
+
+// differs says what differs between the bundle's image and another one.
+func differs(ctx context.Context, b *bundle.Bundle, reg *registry.Registry, theirs v1.Hash) string {
+	mine, err := image.Open(b)
+	if err != nil {
+		return ""
+	}
+	options, err := reg.Remote(ctx)
+	if err != nil {
+		return ""
+	}
+	other, err := remote.Index(reg.Digest(theirs), append(options, remote.WithContext(ctx))...)
+	if err != nil {
+		return ""
+	}
+	list, err := image.Diff(mine, other)
+	if err != nil {
+		return ""
+	}
+	var said []string
+	for _, d := range list {
+		said = append(said, d.String())
+	}
+	return strings.Join(said, "; ")
+}
+
+// moved names the tags that were made or moved.
+func moved(actions []converge.Action) []string {
+	var out []string
+	for _, a := range actions {
+		switch a := a.(type) {
+		case converge.CreateTag:
+			out = append(out, a.Tag)
+		case converge.MoveTag:
+			out = append(out, a.Tag)
+		}
+	}
+	return out
+}
+
+// VerifyQuery asks for the proof of a published image. Key, Commit and Tag may
+// be empty.
+type VerifyQuery struct {
+	Image, Key, Commit, Tag string
+	JSON                    bool
+}
+
+// Verify proves an image from the registry alone.
+func (s *Suite) Verify(ctx context.Context, q VerifyQuery) error {
+	ref, err := name.ParseReference(q.Image, name.StrictValidation)
+	if err != nil {
+		return fmt.Errorf("%q is no image: want a full reference by tag or digest, such as %s:1.2.3 (%w)", q.Image, s.Product.Image.Repository, err)
+	}
+	key, err := s.trustedKey(q.Key)
+	if err != nil {
+		return err
+	}
+	reg, err := s.dial(ref.Context().Name(), true)
+	if err != nil {
+		return err
+	}
+	d, ok, err := reg.Head(ctx, ref.Identifier())
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("%s does not exist in the registry", ref)
+	}
+	options, err := reg.Remote(ctx)
+	if err != nil {
+		return err
+	}
+	expect := verify.Expect{Source: s.Product.Source, Commit: q.Commit}
+	if q.Tag != "" {
+		expect.Ref = "refs/tags/" + strings.TrimPrefix(q.Tag, "refs/tags/")
+	}
+	result, err := verify.Image(ctx, reg.Digest(d.Digest), verify.Trust{Key: key}, expect, options...)
+	if len(result.Report.Checks) > 0 {
+		if printed := s.printReport(result.Report, q.JSON); printed != nil {
+			return printed
+		}
+	}
+	return err
+}

@@ -1,0 +1,311 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/gate"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
+	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
+	"github.com/kubedoio/rustshare-release/magefiles/make/frontend"
+	"github.com/kubedoio/rustshare-release/magefiles/make/image"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/sbom"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/converge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
+	"github.com/kubedoio/rustshare-release/magefiles/record"
+)
+
+// Order is what a person or CI asks for.
+type Order struct {
+	// Ref is a tag, the main branch, "nightly", or empty: see [gate.FindRef].
+	Ref string
+	// Channels are those that the target is for.
+	Channels []decide.Channel
+	// Why is the reason for going on where sha-COMMIT names another digest.
+	Why string
+	// DryRun builds and proves, publishes nothing, and prints what it would do.
+	DryRun bool
+	JSON   bool
+}
+
+// outcome is what came of a release.
+type outcome struct {
+	Plan   decide.Plan
+	Source gate.Source
+	Digest v1.Hash
+	// Actions are what was done, or what a dry run would do.
+	Actions []converge.Action
+	// Moved are the tags that were made or moved.
+	Moved  []string
+	Report verify.Report
+	Sent   registry.Stats
+}
+
+// runner is the whole run, or a step of it.
+type runner interface {
+	Run(ctx context.Context, name string, fn func(ctx context.Context, s *term.Step) error) error
+	Warn(format string, args ...any)
+}
+
+// Release makes, proves and publishes what the order names, and prints what
+// came of it.
+func (s *Suite) Release(ctx context.Context, o Order) error {
+	out, err := s.release(ctx, s.UI, o)
+	if err != nil {
+		return err
+	}
+	if err := s.UI.Summary(); err != nil {
+		return err
+	}
+	return s.printOutcome(o, out)
+}
+
+// release is the way of every release: plan, gates, binaries and frontend,
+// image, proofs, publication. A step that is done already is not done again.
+func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error) {
+	begun := time.Now()
+	reg, err := s.openRegistry(ctx, o.DryRun)
+	if err != nil {
+		return outcome{}, err
+	}
+	defer reg.close()
+
+	var from start
+	var key *attest.Key
+	err = ui.Run(ctx, "plan and gates", func(ctx context.Context, step *term.Step) (err error) {
+		if from, err = s.plan(ctx, o.Ref, reg.Registry); err != nil {
+			return err
+		}
+		if err := s.refuse(from.plan, o.Channels); err != nil {
+			return err
+		}
+		if key, err = s.key(); err != nil {
+			return err
+		}
+		step.Detail("%s of %s", from.plan.Ref.Name, short(from.plan.Commit))
+		return s.checkKey(key)
+	})
+	if err != nil {
+		return outcome{}, err
+	}
+	for _, g := range from.plan.Gates {
+		if g.State == decide.Warning {
+			ui.Warn("%s: %s", g.Name, g.Detail)
+		}
+	}
+
+	b, err := bundle.Create(s.dist(from.plan.ID()), from.plan)
+	if err != nil {
+		return outcome{}, err
+	}
+	frontendDir, binaries, err := s.build(ctx, ui, b)
+	if err != nil {
+		return outcome{}, err
+	}
+	if err := s.finish(ctx, ui, b, frontendDir, key); err != nil {
+		return outcome{}, err
+	}
+	out, err := s.publish(ctx, ui, b, from, reg.Registry, key, o)
+	if err != nil || o.DryRun {
+		return out, err
+	}
+	return out, s.record(b, binaries, begun, out, o)
+}
+
+// refuse stops a release that a gate refuses, or that another target is for.
+func (s *Suite) refuse(p decide.Plan, channels []decide.Channel) error {
+	if !slices.Contains(channels, p.Ref.Channel) {
+		target := map[decide.Channel]string{
+			decide.Edge: "release:edge", decide.Nightly: "release:edge -tag=nightly",
+			decide.Candidate: "release:rc", decide.Stable: "release:stable",
+		}[p.Ref.Channel]
+		return fmt.Errorf("%s is of the channel %s, which this target does not publish: use %s", p.Ref.Name, p.Ref.Channel, target)
+	}
+	var faults []error
+	for _, g := range p.Refused() {
+		faults = append(faults, fmt.Errorf("%s: %s", g.Name, g.Detail))
+	}
+	if len(faults) > 0 {
+		return fmt.Errorf("%s is refused:\n%w", p.Ref.Name, errors.Join(faults...))
+	}
+	return nil
+}
+
+// build brings the binaries into the bundle and builds the frontend, side by
+// side. A bundle with an image needs neither again.
+func (s *Suite) build(ctx context.Context, ui runner, b *bundle.Bundle) (frontendDir string, binaries []cargo.Binary, err error) {
+	_, _, done, err := b.ImageIndex()
+	if err != nil {
+		return "", nil, err
+	}
+	if !done {
+		if err := s.require(ctx, "release:"+targetOf(b.Plan.Ref.Channel)); err != nil {
+			return "", nil, err
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return ui.Run(ctx, "cargo", func(ctx context.Context, step *term.Step) (err error) {
+			binaries, err = cargo.Into(ctx, b, cargo.Options{
+				Dir: s.Dir, Cargo: s.Product.Cargo, Commit: b.Plan.Commit, CommitTime: b.Plan.CommitTime,
+				TargetDir: s.CargoTarget, Log: step.Log(),
+			})
+			var said []string
+			for _, m := range binaries {
+				said = append(said, fmt.Sprintf("%s (%d crates, %s)", m.Target.Arch, m.Crates, m.Ran))
+			}
+			step.Detail("%s", strings.Join(said, ", "))
+			return err
+		})
+	})
+	if f := s.Product.Frontend; f != nil && !done {
+		g.Go(func() error {
+			return ui.Run(ctx, "frontend", func(ctx context.Context, step *term.Step) (err error) {
+				frontendDir, err = frontend.Build(ctx, frontend.Options{
+					Dir: s.Dir, Frontend: *f, CommitTime: b.Plan.CommitTime, Log: step.Log(),
+				})
+				return err
+			})
+		})
+	}
+	return frontendDir, binaries, g.Wait()
+}
+
+func targetOf(c decide.Channel) string {
+	switch c {
+	case decide.Candidate:
+		return "rc"
+	case decide.Stable:
+		return "stable"
+	}
+	return "edge"
+}
+
+// finish makes of the binaries what is published: image, SBOMs, signatures and
+// attestations.
+func (s *Suite) finish(ctx context.Context, ui runner, b *bundle.Bundle, frontendDir string, key *attest.Key) error {
+	err := ui.Run(ctx, "image", func(ctx context.Context, step *term.Step) error {
+		options, err := s.baseRegistry(ctx)
+		if err != nil {
+			return err
+		}
+		d, err := image.Assemble(ctx, b, s.Product, image.Input{
+			Commit: b.Plan.Commit, CommitTime: b.Plan.CommitTime, Version: b.Plan.Version,
+			FrontendDir: frontendDir, Remote: options,
+		})
+		if err != nil {
+			return err
+		}
+		step.Detail("%s", d.Digest)
+		if err := image.AttachBinaries(b); err != nil {
+			return err
+		}
+		return image.AttachFiles(ctx, b, s.Product, s.Dir)
+	})
+	if err != nil {
+		return err
+	}
+	err = ui.Run(ctx, "SBOMs", func(ctx context.Context, _ *term.Step) error {
+		return sbom.Write(ctx, b, s.Product, s.Dir)
+	})
+	if err != nil {
+		return err
+	}
+	return ui.Run(ctx, "signatures and attestations", func(ctx context.Context, step *term.Step) error {
+		made, err := attest.Write(ctx, b, s.Product, attest.Options{Signer: key, Builder: s.builder()})
+		if err != nil {
+			return err
+		}
+		step.Detail("%d signed, %d there already, by %s", made.Signed, made.Kept, shortDigest(made.Fingerprint))
+		return b.WriteSums()
+	})
+}
+
+// baseRegistry says how to reach the registry of the base image.
+func (s *Suite) baseRegistry(ctx context.Context) ([]remote.Option, error) {
+	repository, _, ok := strings.Cut(s.Product.Image.Base, "@")
+	if !ok {
+		return nil, nil
+	}
+	reg, err := s.dial(repository, true)
+	if err != nil {
+		return nil, err
+	}
+	return reg.Remote(ctx)
+}
+
+// record leaves the evidence in the bundle.
+func (s *Suite) record(b *bundle.Bundle, binaries []cargo.Binary, begun time.Time, out outcome, o Order) error {
+	r := record.Record{
+		Plan: out.Plan, Digest: out.Digest.String(),
+		Started: begun.UTC(), Finished: time.Now().UTC(),
+		Verification: out.Report, Sent: out.Sent,
+	}
+	for _, a := range out.Actions {
+		if _, skipped := a.(converge.Skip); skipped {
+			r.Kept = append(r.Kept, a.String())
+			r.Override = o.Why
+			continue
+		}
+		r.Actions = append(r.Actions, a.String())
+	}
+	for _, m := range binaries {
+		d, _ := b.Find(bundle.Binary, m.Target.Asset)
+		r.Binaries = append(r.Binaries, record.Binary{
+			Asset: m.Target.Asset, Target: m.Target.Triple, SHA256: d.Digest.Hex,
+			Toolchain: m.Toolchain, Ran: m.Ran, Crates: m.Crates,
+		})
+	}
+	return record.Write(b.Dir, r)
+}
+
+// printOutcome writes the result of a release.
+func (s *Suite) printOutcome(o Order, out outcome) error {
+	lines := make([]string, 0, len(out.Actions))
+	for _, a := range out.Actions {
+		lines = append(lines, a.String())
+	}
+	if o.JSON {
+		return s.printJSON(struct {
+			Ref     string         `json:"ref"`
+			Channel decide.Channel `json:"channel"`
+			Image   string         `json:"image"`
+			Digest  string         `json:"digest"`
+			DryRun  bool           `json:"dryRun"`
+			Actions []string       `json:"actions"`
+			Tags    []string       `json:"tags"`
+			Bundle  string         `json:"bundle"`
+		}{out.Plan.Ref.Name, out.Plan.Ref.Channel, out.Plan.Image, out.Digest.String(), o.DryRun, lines, out.Moved, s.dist(out.Plan.ID())})
+	}
+	if o.DryRun {
+		if len(lines) == 0 {
+			lines = []string{"nothing to do: " + out.Plan.Ref.Name + " is published"}
+		}
+		_, err := fmt.Fprintln(s.Out, strings.Join(lines, "\n"))
+		return err
+	}
+	if !converge.Pending(out.Actions) {
+		s.UI.Println("Nothing to do: %s was published before, and is verified.", out.Plan.Ref.Name)
+	}
+	rows := [][]string{
+		{"released", out.Plan.Ref.Name + " (" + string(out.Plan.Ref.Channel) + ")"},
+		{"image", out.Plan.Image + "@" + out.Digest.String()},
+		{"tags moved", or(strings.Join(out.Moved, ", "), "none")},
+		{"sent", out.Sent.String()},
+		{"record", filepath.Join(s.dist(out.Plan.ID()), record.Name)},
+	}
+	return s.UI.Table(s.Out, []string{out.Plan.Product, ""}, rows)
+}

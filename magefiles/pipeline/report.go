@@ -1,0 +1,75 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
+)
+
+// printReport writes what a verification found.
+func (s *Suite) printReport(r verify.Report, asJSON bool) error {
+	if asJSON {
+		return s.printJSON(r)
+	}
+	rows := [][]string{{"image", r.Image + "@" + r.Digest}, {"trusted key", r.Signer}}
+	if p := r.Provenance; p != nil {
+		rows = append(rows, []string{"built from", fmt.Sprintf("%s %s, commit %s", p.Repository, p.Ref, p.Commit)}, []string{"built by", p.Builder})
+	}
+	verdict := "NOT verified"
+	if r.Passed {
+		verdict = "verified"
+	}
+	if err := s.UI.Table(s.Out, []string{verdict, ""}, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, c := range r.Checks {
+		state := "pass"
+		if !c.Pass {
+			state = "FAIL"
+		}
+		rows = append(rows, []string{c.Subject, c.Name, state, c.Detail})
+	}
+	if err := s.blankLine(); err != nil {
+		return err
+	}
+	return s.UI.Table(s.Out, []string{"subject", "check", "state", "detail"}, rows)
+}
+
+// sboms says what the SBOMs of a release list.
+func (o outcome) sboms() string {
+	if len(o.Report.Platforms) == 0 {
+		return "NO"
+	}
+	p := o.Report.Platforms[0]
+	return fmt.Sprintf("%d crates, %d npm", p.Crates, p.Packages)
+}
+
+// provenance says what the signed provenance names.
+func (o outcome) provenance() string {
+	p := o.Report.Provenance
+	if !o.Report.Passed || p == nil {
+		return "NO"
+	}
+	return p.Ref + " @ " + short(p.Commit)
+}
+
+// moved names the tags that were made or moved, commits shortened.
+func (o outcome) moved() string {
+	var out []string
+	for _, tag := range o.Moved {
+		if commit, ok := strings.CutPrefix(tag, decide.CommitTag("")); ok {
+			tag = decide.CommitTag(short(commit)) + "…"
+		}
+		out = append(out, tag)
+	}
+	return or(strings.Join(out, " "), "nothing")
+}
+
+// sum is a counter that several goroutines add to.
+type sum struct{ n atomic.Int64 }
+
+func (s *sum) add(n int64) int64 { return s.n.Add(n) }

@@ -1,0 +1,186 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
+)
+
+// The environment variables that the suite reads besides CI's own.
+const (
+	// envImage replaces the repository to publish to; "embedded" stands for
+	// the registry in dist/registry.
+	envImage = "RELEASE_IMAGE"
+	// envKey is cosign's private key itself (PEM), envKeyFile a file with it,
+	// envPassword its password: the names that cosign knows them by.
+	envKey      = "COSIGN_PRIVATE_KEY"
+	envKeyFile  = "COSIGN_KEY"
+	envPassword = "COSIGN_PASSWORD"
+	// envToken is used for ghcr.io where Docker's configuration has nothing.
+	envToken = "GITHUB_TOKEN"
+)
+
+// embeddedImage is the value of envImage for the embedded registry.
+const embeddedImage = "embedded"
+
+// openedRegistry is a registry, with the server behind it where it is embedded.
+type openedRegistry struct {
+	*registry.Registry
+	server    *embedded.Server
+	temporary string
+}
+
+func (r openedRegistry) close() {
+	if r.server != nil {
+		_ = r.server.Close() // a registry of this process, about to end
+	}
+	if r.temporary != "" {
+		_ = os.RemoveAll(r.temporary)
+	}
+}
+
+// openRegistry gives the repository that is published to, or only looked at.
+func (s *Suite) openRegistry(ctx context.Context, readOnly bool) (openedRegistry, error) {
+	image := or(s.Image, or(s.Getenv(envImage), s.Product.Image.Repository))
+	var r openedRegistry
+	if image == embeddedImage {
+		dir := s.dist("registry")
+		if _, err := os.Stat(dir); readOnly && err != nil { // looking makes nothing: an empty one stands in
+			if dir, err = os.MkdirTemp("", "registry-*"); err != nil {
+				return r, err
+			}
+			r.temporary = dir
+		}
+		server, err := embedded.Serve(ctx, dir, "", embedded.Options{})
+		if err != nil {
+			return r, err
+		}
+		_, path, _ := strings.Cut(s.Product.Image.Repository, "/")
+		r.server, image = server, server.Repository(path)
+	}
+	var err error
+	if r.Registry, err = s.dial(image, readOnly); err != nil {
+		r.close()
+	}
+	return r, err
+}
+
+// dial names a repository with the credentials that the surroundings hold. A
+// registry that is only read may not know the reader.
+func (s *Suite) dial(image string, readOnly bool) (*registry.Registry, error) {
+	token := s.Getenv(envToken)
+	s.UI.Mask(token)
+	return registry.Open(image, registry.Options{Token: token, ReadOnly: readOnly})
+}
+
+// key gives the release's signing key, from memory, environment or file.
+func (s *Suite) key() (*attest.Key, error) {
+	if s.Key != nil {
+		return s.Key, nil
+	}
+	s.UI.Mask(s.Getenv(envPassword))
+	password := func() ([]byte, error) { return []byte(s.Getenv(envPassword)), nil }
+	if text := s.Getenv(envKey); text != "" {
+		s.UI.Mask(text)
+		return attest.ParseKey([]byte(text), password)
+	}
+	if file := s.Getenv(envKeyFile); file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the signing key that %s names: %w", envKeyFile, err)
+		}
+		return attest.ParseKey(text, password)
+	}
+	return nil, fmt.Errorf("no key to sign with: set %s to the text of cosign's private key, or %s to its file, and %s to its password (`cosign generate-key-pair` makes one)", envKey, envKeyFile, envPassword)
+}
+
+// pinnedKey reads the public key that the checkout pins, as PEM.
+func (s *Suite) pinnedKey() ([]byte, error) {
+	name := s.Product.Trust.ReleaseKey
+	text, err := os.ReadFile(filepath.Join(s.Dir, filepath.FromSlash(name)))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s is missing: it pins the public key that releases verify against (cosign.pub); commit it to %s", name, s.Product.Branches.Main)
+	}
+	return text, err
+}
+
+// trustedKey reads the public key to verify with: a file, or the one that the
+// checkout pins.
+func (s *Suite) trustedKey(file string) ([]byte, error) {
+	if file != "" {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the key to verify with: %w", err)
+		}
+		return text, nil
+	}
+	text, err := s.pinnedKey()
+	if err != nil {
+		return nil, fmt.Errorf("no key to verify with: pass -key=FILE with the product's cosign.pub, or run this in the product's checkout (%w)", err)
+	}
+	return text, nil
+}
+
+// checkKey holds the signer against the pinned key: what it signs could not be
+// verified otherwise.
+func (s *Suite) checkKey(key *attest.Key) error {
+	text, err := s.pinnedKey()
+	if err != nil {
+		return err
+	}
+	pinned, _ := pem.Decode(text)
+	own, _ := pem.Decode(key.PublicPEM())
+	if pinned == nil || own == nil || !bytes.Equal(pinned.Bytes, own.Bytes) {
+		name := s.Product.Trust.ReleaseKey
+		return fmt.Errorf("the signing key (%s) is not the private half of %s; sign with that one, or commit the new public key to %s first", key.Fingerprint(), name, s.Product.Branches.Main)
+	}
+	return nil
+}
+
+// builder says who builds: the CI's workflow and run where there is one.
+func (s *Suite) builder() attest.Builder {
+	server, repository, run := s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), s.Getenv("GITHUB_RUN_ID")
+	if workflow := s.Getenv("GITHUB_WORKFLOW_REF"); server != "" && workflow != "" {
+		return attest.Builder{
+			ID:         server + "/" + workflow,
+			Invocation: fmt.Sprintf("%s/%s/actions/runs/%s/attempts/%s", server, repository, run, or(s.Getenv("GITHUB_RUN_ATTEMPT"), "1")),
+		}
+	}
+	return attest.Builder{ID: localBuilder}
+}
+
+// localBuilder is the builder of a release that no known CI made.
+const localBuilder = "https://github.com/kubedoio/rustshare-release/blob/main/docs/provenance.md#local-builder"
+
+// ServeRegistry serves an embedded registry until ctx ends.
+func (s *Suite) ServeRegistry(ctx context.Context, dir, listen string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("%s holds no registry: name the directory that a rehearsal kept (DIR/registry), or an empty one", dir)
+	}
+	server, err := embedded.Serve(ctx, dir, or(listen, "127.0.0.1:5000"), embedded.Options{})
+	if err != nil {
+		return err
+	}
+	repositories, err := server.Repositories()
+	if err != nil {
+		return errors.Join(err, server.Close())
+	}
+	if _, err := fmt.Fprintf(s.Out, "http://%s\n", server.Addr); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	for _, r := range repositories {
+		s.UI.Println("serving %s", server.Repository(r))
+	}
+	s.UI.Println("Interrupt (Ctrl-C) ends it.")
+	<-ctx.Done()
+	return server.Close()
+}
