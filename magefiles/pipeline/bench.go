@@ -36,6 +36,7 @@ import (
 const (
 	benchBinary   = 17_000_000
 	benchFrontend = 7_000_000
+	benchCrates   = 190
 	benchRounds   = 5
 )
 
@@ -129,13 +130,17 @@ func makeBenchInput(dir string, p product.Product) (benchInput, error) {
 	if in.key, err = attest.NewKey(); err != nil {
 		return in, err
 	}
+	crates := elfkit.Crates()
+	for i := len(crates); i < benchCrates; i++ {
+		crates = append(crates, elfkit.Crate{Name: fmt.Sprintf("crate-%d", i), Version: "1.0.0", Source: "crates.io", Dependencies: []uint{0}})
+	}
 	code, err := machineCode(2 * benchBinary)
 	if err != nil {
 		return in, err
 	}
 	for i, t := range p.Cargo.Targets {
 		machine := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}[t.Arch]
-		head := elfkit.Executable(machine, elfkit.Crates(), 0)
+		head := elfkit.Executable(machine, crates, 0)
 		text := slices.Concat(head, code[i*benchBinary:(i+1)*benchBinary-len(head)])
 		path := filepath.Join(dir, t.Asset)
 		in.binaries[t.Asset] = path

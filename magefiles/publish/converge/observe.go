@@ -67,10 +67,10 @@ func (p *Publisher) Observe(ctx context.Context, want Desired) (State, error) {
 	if err := p.Registry.Connect(ctx); err != nil {
 		return State{}, err
 	}
-	for _, round := range []func(*errgroup.Group, context.Context){o.first, o.second} {
+	for _, round := range []func(context.Context, *errgroup.Group){o.first, o.second} {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(p.jobs())
-		round(g, ctx)
+		round(ctx, g)
 		if err := g.Wait(); err != nil {
 			return State{}, fmt.Errorf("looking at what is published: %w", err)
 		}
@@ -92,7 +92,7 @@ func (o *observer) set(f func(*State)) {
 }
 
 // first asks what depends on nothing else.
-func (o *observer) first(g *errgroup.Group, ctx context.Context) {
+func (o *observer) first(ctx context.Context, g *errgroup.Group) {
 	for _, m := range o.want.Manifests {
 		g.Go(func() error {
 			_, ok, err := o.Registry.Head(ctx, m.Digest.String())
@@ -147,7 +147,7 @@ func (o *observer) first(g *errgroup.Group, ctx context.Context) {
 }
 
 // second asks what depends on the first answers.
-func (o *observer) second(g *errgroup.Group, ctx context.Context) {
+func (o *observer) second(ctx context.Context, g *errgroup.Group) {
 	asked, tags := map[v1.Hash]bool{}, maps.Clone(o.s.Tags)
 	for _, m := range o.want.Manifests {
 		if o.s.Manifests[m.Digest] {

@@ -586,9 +586,9 @@ func TestMemory(t *testing.T) {
 	if w.Code != http.StatusCreated {
 		t.Fatal(w.Code, w.Body)
 	}
-	res, n := &counting{header: http.Header{}}, 0
+	res := &counting{header: http.Header{}}
 	store.ServeHTTP(res, httptest.NewRequest("GET", "/v2/a/blobs/sha256:"+h, nil))
-	if n = res.n; n != size {
+	if n := res.n; n != size {
 		t.Errorf("got %d bytes back", n)
 	}
 	runtime.ReadMemStats(&after)
