@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -330,10 +331,14 @@ func (b *Bundle) ImageIndex() (d v1.Descriptor, m v1.IndexManifest, ok bool, err
 	return all[0], m, err == nil, err
 }
 
-// Assets lists what the release page gets: binaries, then files, each with its
-// title.
+// Assets lists what the release page gets, each with its title: binaries in
+// the product's order, then files by title.
 func (b *Bundle) Assets() []v1.Descriptor {
-	return append(b.Entries(Binary), b.Entries(File)...)
+	files := b.Entries(File)
+	slices.SortFunc(files, func(a, c v1.Descriptor) int {
+		return strings.Compare(a.Annotations[TitleKey], c.Annotations[TitleKey])
+	})
+	return append(b.Entries(Binary), files...)
 }
 
 // Descriptor describes the blob under a title.

@@ -57,7 +57,7 @@ func Targets() []Target {
 		{"registry:serve", nil},
 		{"rehearse", []Need{Git, Signer, Rust, Node, NPM, Emulator}},
 		{"bench", nil},
-		{"test", []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Cosign}},
+		{"scripts/test.sh", []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Cosign}},
 	}
 }
 

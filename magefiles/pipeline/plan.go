@@ -75,20 +75,20 @@ func (s *Suite) plan(ctx context.Context, name string, reg *registry.Registry) (
 		Image: reg.Repository().Name(), Platforms: s.Product.Platforms(), Assets: s.assets(),
 		Gates: append(report.Gates, versionGate(ref, version)),
 	}
-	published, err := publishedVersions(ctx, reg)
-	registryGate := func(err error) {
-		p.Gates = append(p.Gates, decide.Gate{Name: "registry", State: decide.Fail, Detail: err.Error()})
-	}
-	if err != nil {
-		registryGate(err)
-	}
+	published, unread := publishedVersions(ctx, reg)
 	tags, err := decide.Tags(ref, src.Commit, s.date(), published, nil)
 	if err != nil {
 		return start{}, err
 	}
-	now, err := pointing(ctx, reg, tags)
-	if err != nil {
-		registryGate(err)
+	var now map[string]pointed
+	if unread == nil {
+		now, unread = pointing(ctx, reg, tags)
+	}
+	if unread != nil {
+		p.Gates = append(p.Gates, decide.Gate{
+			Name: "registry", State: decide.Fail,
+			Detail: unread.Error() + "; what the tags point at now, and which aliases another version holds, is not known",
+		})
 	}
 	for _, t := range tags {
 		c := decide.TagChange{Tag: t, Next: decide.CommitTag(src.Commit), Change: true}
@@ -101,7 +101,7 @@ func (s *Suite) plan(ctx context.Context, name string, reg *registry.Registry) (
 		}
 		p.Tags = append(p.Tags, c)
 	}
-	if !ref.Version.IsZero() && err == nil {
+	if !ref.Version.IsZero() && unread == nil {
 		p.Gates = append(p.Gates, publishedGate(ref.Version, src.Commit, now))
 	}
 	return start{p, src, repo}, nil

@@ -253,6 +253,24 @@ func TestRefused(t *testing.T) {
 	})
 }
 
+// TestPlanWithoutRegistry has a registry that turns the reader away: the plan is
+// shown all the same, and the release refused.
+func TestPlanWithoutRegistry(t *testing.T) {
+	w := newWorld(t, tiny())
+	w.serve(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+		rw.WriteHeader(http.StatusForbidden)
+	}))
+	e := w.history.Episodes[0]
+	ok(t, (git.Repo{Dir: w.Dir}).Detach(t.Context(), e.Commit))
+	ok(t, w.ShowPlan(t.Context(), "", true))
+	var p decide.Plan
+	ok(t, json.Unmarshal(w.out.Bytes(), &p))
+	if refused := p.Refused(); len(refused) != 1 || refused[0].Name != "registry" || len(p.Tags) != 5 {
+		t.Errorf("the plan refuses %+v and has the tags %+v", refused, p.Tags)
+	}
+	says(t, w.play(t.Context(), e), "v0.2.0 is refused", "registry", "403")
+}
+
 // TestPlan shows a plan before and after the release.
 func TestPlan(t *testing.T) {
 	w := newWorld(t, tiny())
