@@ -2,11 +2,13 @@ package converge
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -95,10 +97,8 @@ func buildIn(t testing.TB, dir string, s source) made {
 		return blob.Descriptor(string(kind), "")
 	}
 	layer := func(text string) v1.Descriptor {
-		noise := make([]byte, s.big)
-		for i := range noise { // hard to compress, the same each time
-			noise[i] = byte(i*i>>7) ^ byte(i*len(text))
-		}
+		noise := make([]byte, s.big) // does not compress, the same each time
+		_, _ = rand.NewChaCha8(sha256.Sum256([]byte(text))).Read(noise)
 		l, err := b.IngestLayer(func(w io.Writer) error { _, err := w.Write(append([]byte(text), noise...)); return err })
 		ok(t, err)
 		return l.Descriptor(string(types.OCILayer), "")
