@@ -26,6 +26,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
 )
 
 // Annotations of the descriptors in a bundle's index.json.
@@ -74,9 +75,6 @@ const RefNameKey = "org.opencontainers.image.ref.name"
 // the same level of another one gives another digest.
 const GzipLevel = 6
 
-// partial names files that are not complete yet.
-const partial = ".partial-*"
-
 // Bundle is an opened bundle. Its methods may be called side by side.
 type Bundle struct {
 	// Dir is the bundle's directory.
@@ -120,7 +118,7 @@ func Create(dir string, plan decide.Plan) (*Bundle, error) {
 	b = &Bundle{Dir: dir, Plan: plan, index: v1.IndexManifest{
 		SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{},
 	}}
-	if err := writeFile(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`)); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644); err != nil {
 		return nil, err
 	}
 	if err := b.writeIndex(); err != nil {
@@ -131,14 +129,14 @@ func Create(dir string, plan decide.Plan) (*Bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the plan: %w", err)
 	}
-	return b, writeFile(filepath.Join(dir, "plan.json"), append(text, '\n'))
+	return b, atomicfile.Write(filepath.Join(dir, "plan.json"), append(text, '\n'), 0o644)
 }
 
 // sweep removes what a killed run left half written: nothing points at it. A
 // bundle is written by one run at a time.
 func (b *Bundle) sweep() error {
 	var left []string
-	for _, pattern := range []string{partial, filepath.Join("blobs", "sha256", partial)} {
+	for _, pattern := range []string{atomicfile.Pattern, filepath.Join("blobs", "sha256", atomicfile.Pattern)} {
 		found, err := filepath.Glob(filepath.Join(b.Dir, pattern))
 		if err != nil {
 			return err
@@ -238,7 +236,7 @@ func (b *Bundle) IngestLayer(write func(io.Writer) error) (Layer, error) {
 // store has write fill a temporary file and gives it its name once complete.
 func (b *Bundle) store(write func(io.Writer) (v1.Hash, error)) error {
 	dir := filepath.Join(b.Dir, "blobs", "sha256")
-	f, err := os.CreateTemp(dir, partial)
+	f, err := atomicfile.Create(dir)
 	if err != nil {
 		return fmt.Errorf("writing into the bundle: %w", err)
 	}
@@ -355,21 +353,7 @@ func (b *Bundle) writeIndex() error {
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(b.Dir, "index.json"), append(text, '\n'))
-}
-
-// writeFile replaces a file in one step.
-func writeFile(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), partial)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
-	_, err = f.Write(text)
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return atomicfile.Write(filepath.Join(b.Dir, "index.json"), append(text, '\n'), 0o644)
 }
 
 func readJSON(path string, v any) error {

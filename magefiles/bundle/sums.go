@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
 )
 
 // SumsName is the file with the checksums of all the assets.
@@ -21,7 +23,7 @@ func (b *Bundle) WriteSums() error {
 	}
 	slices.SortFunc(lines, func(a, c string) int { return strings.Compare(a[66:], c[66:]) })
 	text := []byte(strings.Join(lines, ""))
-	if err := writeFile(filepath.Join(b.Dir, SumsName), text); err != nil {
+	if err := atomicfile.Write(filepath.Join(b.Dir, SumsName), text, 0o644); err != nil {
 		return err
 	}
 	blob, err := b.Ingest(bytes.NewReader(text))

@@ -55,7 +55,7 @@ func TestValidate(t *testing.T) {
 		{"Trust.OpenPGP[0]", `".." is not`, func(p *Product) { p.Trust.OpenPGP[0] = ".." }},
 		{"Trust.SSHSigners", `"./x" is not`, func(p *Product) { p.Trust.SSHSigners = "./x" }},
 		{"Trust", "no tag could ever be verified", func(p *Product) { p.Trust.OpenPGP, p.Trust.SSHSigners = nil, "" }},
-		{"Trust.ReleaseKey", "not a clean path", func(p *Product) { p.Trust.ReleaseKey = "/root/key" }},
+		{"Trust.ReleaseKey", "not a clean path", func(p *Product) { p.Trust.ReleaseKey = "/home/key" }},
 		{"Cargo.Package", `"-p" is not a Cargo package name`, func(p *Product) { p.Cargo.Package = "-p" }},
 		{"Cargo.Binary", `"a/b" is not a Cargo binary name`, func(p *Product) { p.Cargo.Binary = "a/b" }},
 		{"Cargo.Targets", "name at least one target", func(p *Product) { p.Cargo.Targets = nil }},

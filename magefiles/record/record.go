@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
 )
 
 // Name is the record's file name in a bundle.
@@ -66,11 +67,10 @@ func Write(dir string, r Record) error {
 	if err != nil {
 		return fmt.Errorf("encoding the record: %w", err)
 	}
-	tmp := path + ".partial"
-	if err := os.WriteFile(tmp, append(text, '\n'), 0o644); err != nil {
+	if err := atomicfile.Write(path, append(text, '\n'), 0o644); err != nil {
 		return fmt.Errorf("writing the record: %w", err)
 	}
-	return os.Rename(tmp, path)
+	return nil
 }
 
 // Read gives the record that lies in dir.

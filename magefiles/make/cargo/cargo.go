@@ -6,7 +6,6 @@ package cargo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/run"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
@@ -190,16 +190,10 @@ func writeExecutable(path string, content []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".partial-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(0o755), f.Close()); err != nil {
+	if err := atomicfile.Write(path, content, 0o755); err != nil {
 		return fmt.Errorf("writing the finished binary: %w", err)
 	}
-	return os.Rename(f.Name(), path)
+	return nil
 }
 
 func epoch(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
 )
 
 // Directory is a forge on disk. Below it lie
@@ -29,7 +31,6 @@ const (
 	draftsDir   = ".drafts"
 	notesFile   = "notes.md"
 	releaseFile = "release.json"
-	partial     = ".partial-"
 )
 
 func (d Directory) public(tag string) string { return filepath.Join(string(d), tag) }
@@ -102,7 +103,7 @@ func assets(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	var names []string
 	for _, e := range entries {
-		if n := e.Name(); n != notesFile && n != releaseFile && !strings.HasPrefix(n, partial) {
+		if n := e.Name(); n != notesFile && n != releaseFile && !strings.HasPrefix(n, atomicfile.Prefix) {
 			names = append(names, n)
 		}
 	}
@@ -156,7 +157,7 @@ func (d Directory) Draft(_ context.Context, r Release) error {
 
 // sweep removes what interrupted writes left behind.
 func sweep(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, partial+"*"))
+	left, err := filepath.Glob(filepath.Join(dir, atomicfile.Pattern))
 	for _, path := range left {
 		err = errors.Join(err, os.Remove(path))
 	}
@@ -170,31 +171,10 @@ func (d Directory) describe(dir string, r Release) error {
 	if err != nil {
 		return err
 	}
-	if err := write(filepath.Join(dir, notesFile), []byte(r.Notes)); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, notesFile), []byte(r.Notes), 0o644); err != nil {
 		return err
 	}
-	return write(filepath.Join(dir, releaseFile), append(text, '\n'))
-}
-
-// write replaces a file in one step.
-func write(path string, text []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), partial+"*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return settle(f, path, err)
-}
-
-// settle gives a complete temporary file its name, or removes it.
-func settle(f *os.File, path string, err error) error {
-	if err = errors.Join(err, f.Chmod(0o644), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	return atomicfile.Write(filepath.Join(dir, releaseFile), append(text, '\n'), 0o644)
 }
 
 // Upload implements [Forge]. The content is copied and held against size and
@@ -235,7 +215,7 @@ func store(ctx context.Context, path string, a Asset, content Content) error {
 		return err
 	}
 	defer r.Close() //nolint:errcheck // only read
-	f, err := os.CreateTemp(filepath.Dir(path), partial+"*")
+	f, err := atomicfile.Create(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
@@ -244,7 +224,7 @@ func store(ctx context.Context, path string, a Asset, content Content) error {
 	if got := hex.EncodeToString(h.Sum(nil)); err == nil && (got != a.SHA256 || n != a.Size) {
 		err = fmt.Errorf("read %d bytes with sha256 %s, expected %d with %s: the bundle has been changed, make it anew", n, got, a.Size, a.SHA256)
 	}
-	return settle(f, path, err)
+	return atomicfile.Settle(f, path, 0o644, err)
 }
 
 // until is a reader that ends with its context.
@@ -341,7 +321,7 @@ func (d Directory) SetLatest(_ context.Context, tag string) error {
 	if err := sweep(string(d)); err != nil {
 		return fmt.Errorf("marking release %s as the latest: %w", tag, err)
 	}
-	if err := write(filepath.Join(string(d), latestFile), []byte(tag+"\n")); err != nil {
+	if err := atomicfile.Write(filepath.Join(string(d), latestFile), []byte(tag+"\n"), 0o644); err != nil {
 		return fmt.Errorf("marking release %s as the latest: %w", tag, err)
 	}
 	return nil

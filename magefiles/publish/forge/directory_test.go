@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
 )
 
 func asset(name, text string) (Asset, Content) {
@@ -173,7 +175,7 @@ func TestLeftovers(t *testing.T) {
 	one, text := asset("one", "first")
 	r.Assets = []Asset{one}
 	ok(t, os.MkdirAll(d.draft(r.Tag), 0o755))
-	ok(t, os.WriteFile(filepath.Join(d.draft(r.Tag), partial+"123"), []byte("half"), 0o600))
+	ok(t, os.WriteFile(filepath.Join(d.draft(r.Tag), atomicfile.Prefix+"123"), []byte("half"), 0o600))
 	ok(t, os.WriteFile(filepath.Join(d.draft(r.Tag), "one"), []byte("hal"), 0o600))
 	found, err := d.Find(ctx, r.Tag)
 	ok(t, err)
