@@ -303,7 +303,6 @@ func child(text string) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	report(os.Stdout)
 	return 0
 }
 
