@@ -98,6 +98,11 @@ func (s *Suite) plan(ctx context.Context, name string, reg *registry.Registry) (
 		if at, ok := now[t.Name]; ok {
 			c.Now, c.NowIs = at.digest.String(), at.is()
 			c.Change = at.commit != src.Commit
+			if c.Change && t.Rolling && ref.Version.IsZero() { // edge follows main forward only
+				if behind, err := repo.IsAncestor(ctx, at.commit, src.Commit); err == nil {
+					c.Change = behind
+				}
+			}
 		}
 		p.Tags = append(p.Tags, c)
 	}

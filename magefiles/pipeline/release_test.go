@@ -106,6 +106,31 @@ func TestAgain(t *testing.T) {
 	}
 }
 
+// TestEdgeForward has a slower run of an older commit, which takes nothing back;
+// the plan says so before.
+func TestEdgeForward(t *testing.T) {
+	w := newWorld(t, tiny())
+	w.serve(registries.All()["embedded"](t))
+	newer, older := w.history.Episodes[1], w.history.Episodes[1]
+	older.Commit = w.history.Episodes[0].Commit
+	ok(t, w.play(t.Context(), newer))
+	ok(t, (git.Repo{Dir: w.Dir}).Detach(t.Context(), older.Commit))
+	s := w.Suite
+	s.Date = w.history.Nightly
+	ok(t, s.ShowPlan(t.Context(), "main", true))
+	var p decide.Plan
+	ok(t, json.Unmarshal(w.out.Bytes(), &p))
+	for _, c := range p.Tags {
+		if c.Change != (c.Name == decide.CommitTag(older.Commit)) {
+			t.Errorf("the plan says %+v", c)
+		}
+	}
+	ok(t, w.play(t.Context(), older))
+	if moved := w.outcomes[1].Moved; !slices.Equal(moved, []string{decide.CommitTag(older.Commit)}) {
+		t.Errorf("the older commit moved %q", moved)
+	}
+}
+
 // TestRecord reads the evidence of a release.
 func TestRecord(t *testing.T) {
 	w := newWorld(t, tiny())
