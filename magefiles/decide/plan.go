@@ -72,9 +72,18 @@ const (
 
 // Gate is one condition of a release with its outcome.
 type Gate struct {
-	// Name is one word: "tag", "signature", "tree".
+	// Name is short: "tag", "signature", "tree", "manual: staging deployment".
 	Name  string    `json:"name"`
 	State GateState `json:"state"`
+	// File and Line are where the fault stands, File relative to the checkout,
+	// Line counted from 1; zero where there is no such place.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+	// Evidence is where the proof lies: a URL or a digest.
+	Evidence string `json:"evidence,omitempty"`
+	// Override is the maintainer's reason for going on although the gate
+	// refused; the State is a Warning then.
+	Override string `json:"override,omitempty"`
 	// Detail says what was found, and for a Fail what was expected and what to
 	// do next.
 	Detail string `json:"detail"`

@@ -17,7 +17,7 @@ func TestPlan(t *testing.T) {
 		Ref:        Ref{Name: "v0.4.0", Channel: Stable, Version: v(t, "0.4.0")},
 		CommitTime: time.Date(2026, 3, 1, 4, 30, 0, 0, time.UTC),
 		Tags:       []TagChange{{Tag: Tag{"0.4.0", false}, Next: "0.4.0", Change: true}},
-		Gates:      []Gate{{"tag", Pass, ""}, {"signature", Fail, "unsigned"}, {"tree", Warning, ""}},
+		Gates:      []Gate{{Name: "tag", State: Pass, Detail: ""}, {Name: "signature", State: Fail, Detail: "unsigned"}, {Name: "tree", State: Warning, Detail: ""}},
 	}
 	if got := stable.ID(); got != "v0.4.0" {
 		t.Errorf("a release's bundle is %s, want v0.4.0", got)

@@ -199,6 +199,36 @@ func CheckCommit(sha string) error {
 	return nil
 }
 
+// Bump is the kind of a release: which of its three numbers grew first.
+type Bump string
+
+const (
+	BumpMajor Bump = "major"
+	BumpMinor Bump = "minor"
+	BumpPatch Bump = "patch"
+)
+
+// Bump tells of which kind the version is, by the form of its numbers alone:
+// X.0.0 is a major release, X.Y.0 a minor one, and everything else a patch.
+func (v Version) Bump() Bump {
+	switch {
+	case v.v.Patch() != 0:
+		return BumpPatch
+	case v.v.Minor() != 0 || v.v.Major() == 0:
+		return BumpMinor
+	}
+	return BumpMajor
+}
+
+// Initial tells whether the version is below 1.0.0, where a MINOR may break.
+func (v Version) Initial() bool { return v.v.Major() == 0 }
+
+// Stable gives the version without pre-release and build metadata: 0.4.0 for
+// 0.4.0-rc.1.
+func (v Version) Stable() Version {
+	return Version{*semver.New(v.v.Major(), v.v.Minor(), v.v.Patch(), "", "")}
+}
+
 // NextMinor and NextPatch give the version that follows.
 func (v Version) NextMinor() Version { return Version{v.v.IncMinor()} }
 

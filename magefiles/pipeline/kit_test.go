@@ -28,7 +28,7 @@ func tiny() product.Product {
 		Name: "tiny", Title: "Tiny", Description: "A server", License: "Apache-2.0", Vendor: "example",
 		Source:    "https://git.example.org/tiny/tiny",
 		Branches:  product.Branches{Main: "main", Hotfix: "hotfix/"},
-		Paperwork: product.Paperwork{Changelog: "CHANGELOG.md", Upgrading: "docs/upgrading.md", Records: "docs/releases"},
+		Paperwork: product.Paperwork{Changelog: "CHANGELOG.md", Upgrading: "docs/upgrading.md", Records: "docs/releases", Gates: "docs/releases/gates"},
 		Trust:     product.Trust{OpenPGP: []string{".release/keys/*.asc"}, ReleaseKey: ".release/cosign.pub"},
 		Cargo: product.Cargo{Package: "tinyd", Binary: "tinyd", Targets: []product.Target{
 			{Triple: "x86_64-unknown-linux-gnu", OS: "linux", Arch: "amd64", Asset: "tinyd-x86_64-linux"},

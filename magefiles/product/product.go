@@ -34,6 +34,12 @@ type Product struct {
 	// drill. Patterns as in [Paperwork.Paths].
 	Critical []string `json:"critical"`
 	Trust    Trust    `json:"trust"`
+	// Promotion says what has to come before a stable release.
+	Promotion Promotion `json:"promotion"`
+	// Forge is where release pages live; its zero value is GitHub at Source.
+	Forge Forge `json:"forge,omitzero"`
+	// Announce says where releases are made known.
+	Announce Announce `json:"announce,omitzero"`
 	// Workflows are the CI workflows that must have succeeded for the very
 	// commit of a stable release, by their display names.
 	Workflows []string `json:"workflows"`
@@ -65,10 +71,58 @@ type Paperwork struct {
 	Changelog string `json:"changelog"`
 	Upgrading string `json:"upgrading"`
 	Records   string `json:"records"`
+	// Gates is the directory of the manual gates, one file vX.Y.Z.yaml a
+	// version.
+	Gates string `json:"gates"`
 	// Paths may differ between a candidate and its stable release without the
 	// binaries having to be tried again. Slash-separated patterns relative to
 	// the checkout; a trailing "/**" stands for a whole directory.
 	Paths []string `json:"paths"`
+}
+
+// Promotion says what has to come before a stable release.
+type Promotion struct {
+	// Bumps are the kinds of stable releases ("major", "minor", "patch") that
+	// need a published candidate of the same version, differing in paperwork
+	// alone, and the manual gates.
+	Bumps []string `json:"bumps"`
+	// Manual are the gates that people check before a stable release, kept for
+	// each version in [Paperwork.Gates].
+	Manual []ManualGate `json:"manual,omitempty"`
+}
+
+// ManualGate is something that people check.
+type ManualGate struct {
+	// Name is what it is called in the file, in plans and in the record.
+	Name string `json:"name"`
+	// Ask says what has to be shown, in one sentence.
+	Ask string `json:"ask"`
+}
+
+// Forge is where a product's release pages live.
+type Forge struct {
+	// Kind is ForgeGitHub (also where it is empty), ForgeGitea or ForgeDirectory.
+	Kind ForgeKind `json:"kind,omitempty"`
+	// URL is the repository's page; empty: the product's Source.
+	URL string `json:"url,omitempty"`
+}
+
+// ForgeKind is a kind of forge.
+type ForgeKind string
+
+const (
+	ForgeGitHub ForgeKind = "github"
+	// ForgeGitea stands for Forgejo as well: they share the API.
+	ForgeGitea ForgeKind = "gitea"
+	// ForgeDirectory keeps release pages in dist/releases.
+	ForgeDirectory ForgeKind = "directory"
+)
+
+// Announce says where releases are made known, besides the addresses of chats
+// and the like, which are secrets and come from the environment.
+type Announce struct {
+	// Discussions is the category of GitHub Discussions; empty for none.
+	Discussions string `json:"discussions,omitempty"`
 }
 
 // Trust says which signatures count. The keys lie in the product's repository:

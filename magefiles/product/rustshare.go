@@ -14,6 +14,7 @@ func RustShare() Product {
 			Changelog: "CHANGELOG.md",
 			Upgrading: "docs/upgrading.md",
 			Records:   "docs/releases",
+			Gates:     "docs/releases/gates",
 			Paths:     []string{"CHANGELOG.md", "README.md", "docs/**"},
 		},
 		Critical: []string{
@@ -27,6 +28,14 @@ func RustShare() Product {
 			UnsignedCandidates: true,
 			ReleaseKey:         ".release/cosign.pub",
 		},
+		Promotion: Promotion{
+			Bumps: []string{"major", "minor"},
+			Manual: []ManualGate{
+				{Name: "staging deployment", Ask: "The candidate runs on staging, and the integration tests passed there."},
+				{Name: "migration on production data", Ask: "The candidate migrated a copy of production data and serves it."},
+			},
+		},
+		Announce:  Announce{Discussions: "Announcements"},
 		Workflows: []string{"CI", "Frontend CI", "Integration Tests"},
 		Cargo: Cargo{
 			Package: "rustshare-server",

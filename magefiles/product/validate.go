@@ -16,6 +16,7 @@ var (
 	tripleForm   = regexp.MustCompile(`^[a-z0-9_]+(-[a-z0-9_]+){2,3}$`)
 	platformForm = regexp.MustCompile(`^[a-z0-9]+$`)
 	crateForm    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+	gateForm     = regexp.MustCompile(`^[A-Za-z0-9]+([ -][A-Za-z0-9]+)*$`)
 	userForm     = regexp.MustCompile(`^[a-z_][a-z0-9_-]{0,31}$`)
 	repoForm     = regexp.MustCompile(`^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$`)
 	baseForm     = regexp.MustCompile(`^[^@\s]+@sha256:[0-9a-f]{64}$`)
@@ -67,6 +68,7 @@ func (p Product) Validate() error {
 	inTree("Paperwork.Changelog", p.Paperwork.Changelog)
 	inTree("Paperwork.Upgrading", p.Paperwork.Upgrading)
 	inTree("Paperwork.Records", p.Paperwork.Records)
+	inTree("Paperwork.Gates", p.Paperwork.Gates)
 	patterns("Paperwork.Paths", p.Paperwork.Paths)
 	patterns("Critical", p.Critical)
 	patterns("Trust.OpenPGP", p.Trust.OpenPGP)
@@ -77,6 +79,33 @@ func (p Product) Validate() error {
 		fault("Trust", "names neither OpenPGP key files nor an allowed_signers file: no tag could ever be verified")
 	}
 	inTree("Trust.ReleaseKey", p.Trust.ReleaseKey)
+	for i, v := range p.Promotion.Bumps {
+		if v != "major" && v != "minor" && v != "patch" {
+			fault(fmt.Sprintf("Promotion.Bumps[%d]", i), "%q is neither \"major\" nor \"minor\" nor \"patch\"", v)
+		}
+	}
+	gates := map[string]bool{}
+	for i, g := range p.Promotion.Manual {
+		at := fmt.Sprintf("Promotion.Manual[%d].", i)
+		form(at+"Name", g.Name, gateForm, "a name of letters, digits, spaces and dashes")
+		if gates[g.Name] {
+			fault(at+"Name", "another gate is named %q already", g.Name)
+		}
+		gates[g.Name] = true
+		if strings.TrimSpace(g.Ask) == "" {
+			fault(at+"Ask", "is empty: say what has to be shown")
+		}
+	}
+	switch p.Forge.Kind {
+	case "", ForgeGitHub, ForgeGitea, ForgeDirectory:
+	default:
+		fault("Forge.Kind", "%q is none of %q, %q and %q", p.Forge.Kind, ForgeGitHub, ForgeGitea, ForgeDirectory)
+	}
+	if v := p.Forge.URL; v != "" {
+		if u, err := url.Parse(v); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.HasSuffix(v, "/") {
+			fault("Forge.URL", "%q is not an http(s) URL without trailing slash", v)
+		}
+	}
 	p.Cargo.validate(fault, form)
 	if f := p.Frontend; f != nil {
 		inTree("Frontend.Dir", f.Dir)

@@ -72,7 +72,7 @@ func packages(t *testing.T) map[string]pkg {
 var layers = [][]string{
 	{"product"},
 	{"decide"},
-	{"bundle"},
+	{"bundle", "paperwork"},
 	{"gate", "make", "prove", "publish", "record", "try", "doctor"},
 	{"pipeline"},
 	{"targets"},

@@ -326,3 +326,18 @@ func (d Directory) SetLatest(_ context.Context, tag string) error {
 	}
 	return nil
 }
+
+// Amend implements [Forge].
+func (d Directory) Amend(_ context.Context, tag, notes string) error {
+	dir, draft, err := d.where(tag)
+	if err != nil {
+		return err
+	}
+	if dir == "" || draft {
+		return fmt.Errorf("the notes of release %s cannot be changed: it is not public", tag)
+	}
+	if err := errors.Join(sweep(dir), atomicfile.Write(filepath.Join(dir, notesFile), []byte(notes), 0o644)); err != nil {
+		return fmt.Errorf("writing the notes of release %s: %w", tag, err)
+	}
+	return nil
+}

@@ -5,9 +5,11 @@ package forge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"time"
 )
 
 // Release is one release page.
@@ -55,6 +57,7 @@ type Forge interface {
 	// and checksums of its assets; nil where there is none.
 	Find(ctx context.Context, tag string) (*Release, error)
 	// Latest gives the tag of the release shown first, "" where there is none.
+	// A forge that chooses by itself gives [ErrOwnLatest] beside it.
 	Latest(ctx context.Context) (string, error)
 	// Draft makes a draft, or gives an existing one this name, these notes and
 	// this prerelease flag. Its assets stay as they are. A public release is a
@@ -69,9 +72,71 @@ type Forge interface {
 	// not those of r. Where r.Latest is set it is then shown first; where not,
 	// it explicitly is not.
 	Publish(ctx context.Context, r Release) error
-	// SetLatest has a public release shown first.
+	// SetLatest has a public release shown first; [ErrOwnLatest] where the
+	// forge chooses by itself.
 	SetLatest(ctx context.Context, tag string) error
+	// Amend gives a public release other notes. Its tag, flags and assets stay.
+	Amend(ctx context.Context, tag, notes string) error
 }
+
+// ErrOwnLatest says that the forge chooses by itself which release it shows
+// first.
+var ErrOwnLatest = errors.New("this forge chooses by itself which release it shows first")
+
+// Checked is a forge that can tell before anything slow whether it would let
+// the release of a tag be made: token there, rights sufficient.
+type Checked interface {
+	Check(ctx context.Context) error
+}
+
+// CI is a forge that runs workflows.
+type CI interface {
+	// Runs gives the latest run of each workflow for exactly this commit.
+	Runs(ctx context.Context, commit string) ([]Run, error)
+}
+
+// Run is a workflow's run.
+type Run struct {
+	// Workflow is its display name.
+	Workflow string
+	// Status is "queued", "in_progress" or "completed"; Conclusion is
+	// "success", "failure", "cancelled", … once it is completed.
+	Status, Conclusion string
+	URL                string
+	Created            time.Time
+}
+
+// PullRequests is a forge that takes pull requests.
+type PullRequests interface {
+	// OpenPullRequest opens one, or finds the open one with the same head and
+	// base, and gives its page.
+	OpenPullRequest(ctx context.Context, p PullRequest) (url string, err error)
+}
+
+// PullRequest asks to merge the branch Head into the branch Base.
+type PullRequest struct{ Head, Base, Title, Body string }
+
+// Discussions is a forge with a board.
+type Discussions interface {
+	// Discuss opens a discussion in a category, or finds the one with the same
+	// title, and gives its page; made tells which.
+	Discuss(ctx context.Context, category, title, body string) (url string, made bool, err error)
+}
+
+// PermissionError says which right the forge's token lacks.
+type PermissionError struct {
+	// Doing is what was tried, with a gerund: "uploading a.txt to release v1.0.0".
+	Doing string
+	// Needs names the permission as the forge calls it: "contents: write".
+	Needs string
+	Err   error
+}
+
+func (e *PermissionError) Error() string {
+	return fmt.Sprintf("%s: the token lacks the permission %q: grant it and run this again (%v)", e.Doing, e.Needs, e.Err)
+}
+
+func (e *PermissionError) Unwrap() error { return e.Err }
 
 // ConflictError says that a public release holds another file than the one it
 // should. Nothing was changed.

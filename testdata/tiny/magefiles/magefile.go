@@ -21,6 +21,7 @@ var _ = targets.Use(product.Product{
 		Changelog: "CHANGELOG.md",
 		Upgrading: "docs/upgrading.md",
 		Records:   "docs/releases",
+		Gates:     "docs/releases/gates",
 		Paths:     []string{"CHANGELOG.md", "docs/**"},
 	},
 	Trust: product.Trust{
