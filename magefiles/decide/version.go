@@ -229,7 +229,10 @@ func (v Version) Stable() Version {
 	return Version{*semver.New(v.v.Major(), v.v.Minor(), v.v.Patch(), "", "")}
 }
 
-// NextMinor and NextPatch give the version that follows.
+// NextMajor gives the version with the MAJOR after this one.
+func (v Version) NextMajor() Version { return Version{v.v.IncMajor()} }
+
+// NextMinor gives the version with the MINOR after this one.
 func (v Version) NextMinor() Version { return Version{v.v.IncMinor()} }
 
 // NextPatch gives the version with the PATCH after this one.

@@ -6,10 +6,12 @@ package cargo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,6 +28,8 @@ type Options struct {
 	Dir string
 	// Cargo names the package, the binary and the targets.
 	Cargo product.Cargo
+	// Only is the triple of the one target to build; empty for all.
+	Only string
 	// Commit is the full hash that is checked out; CommitTime becomes
 	// SOURCE_DATE_EPOCH.
 	Commit     string
@@ -79,14 +83,11 @@ func Build(ctx context.Context, o Options) ([]Binary, error) {
 	if err != nil {
 		return nil, err
 	}
-	var triples []string
-	for _, t := range o.Cargo.Targets {
-		triples = append(triples, t.Triple)
-	}
-	chosen, err := Find(ctx, o.Dir, triples)
+	chosen, err := o.find(ctx)
 	if err != nil {
 		return nil, err
 	}
+	o.Cargo.Targets = o.targets()
 	unlock, err := lock(ctx, o.TargetDir, o.Log)
 	if err != nil {
 		return nil, err
@@ -117,6 +118,38 @@ func Build(ctx context.Context, o Options) ([]Binary, error) {
 		})
 	}
 	return out, g.Wait()
+}
+
+// targets are those to build.
+func (o Options) targets() []product.Target {
+	if o.Only == "" {
+		return o.Cargo.Targets
+	}
+	return slices.DeleteFunc(slices.Clone(o.Cargo.Targets), func(t product.Target) bool { return t.Triple != o.Only })
+}
+
+// find picks the toolchains. For one target it is the one that would be picked
+// among all, so that its bytes are the same; a machine that cannot build all
+// makes do with what it has.
+func (o Options) find(ctx context.Context) (Toolchains, error) {
+	var triples []string
+	for _, t := range o.Cargo.Targets {
+		triples = append(triples, t.Triple)
+	}
+	chosen, err := Find(ctx, o.Dir, triples)
+	if o.Only == "" {
+		return chosen, err
+	}
+	var missing *MissingError
+	if errors.As(err, &missing) {
+		return Find(ctx, o.Dir, []string{o.Only})
+	}
+	if err != nil {
+		return nil, err
+	}
+	one := chosen.For(o.Only)
+	one.Targets = []string{o.Only}
+	return Toolchains{one}, nil
 }
 
 // compile runs cargo for targets that share a toolchain and flags.

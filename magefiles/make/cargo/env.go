@@ -230,13 +230,16 @@ func lock(ctx context.Context, targetDir string, log io.Writer) (release func(),
 	}
 }
 
-// clean forgets the workspace's own crates where another checkout or commit
-// was built in this target directory before. Cargo tells old from new by the
+// clean forgets the workspace's own crates where another checkout, commit or
+// set of targets was built in this target directory before. Cargo tells old from new by the
 // files' times alone, and a checkout that was made before the last build looks
 // old to it whatever it holds.
 func (o Options) clean(ctx context.Context, tc Toolchain, env *environment) error {
 	marker := filepath.Join(o.TargetDir, ".release-checkout")
 	want := o.Dir + "\n" + o.Commit + "\n"
+	for _, t := range o.Cargo.Targets {
+		want += t.Triple + "\n"
+	}
 	if got, err := os.ReadFile(marker); err == nil && string(got) == want {
 		return nil
 	}

@@ -3,6 +3,7 @@ package cargo
 import (
 	"context"
 	"fmt"
+	"os"
 	"strconv"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -11,18 +12,12 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
-// Into brings the binaries of every target into the bundle, as entries of role
+// Into brings the binaries of the targets into the bundle, as entries of role
 // binary under their asset names. Those that are there already are not built
 // again: a bundle is of one commit and one definition.
 func Into(ctx context.Context, b *bundle.Bundle, o Options) ([]Binary, error) {
-	var out []Binary
-	for _, t := range o.Cargo.Targets {
-		if d, ok := b.Find(bundle.Binary, t.Asset); ok && d.Annotations[bundle.TargetKey] == t.Triple && b.Has(d) {
-			out = append(out, fromEntry(b, t, d))
-		}
-	}
-	if len(out) == len(o.Cargo.Targets) {
-		return out, nil
+	if there := There(b, o.targets()); len(there) == len(o.targets()) {
+		return there, nil
 	}
 	out, err := Build(ctx, o)
 	if err != nil {
@@ -40,6 +35,31 @@ func Into(ctx context.Context, b *bundle.Bundle, o Options) ([]Binary, error) {
 		out[i].Path = b.Path(d.Digest)
 	}
 	return out, nil
+}
+
+// There gives the binaries of the targets that the bundle holds, in the order of
+// the targets.
+func There(b *bundle.Bundle, targets []product.Target) []Binary {
+	var out []Binary
+	for _, t := range targets {
+		if d, ok := b.Find(bundle.Binary, t.Asset); ok && d.Annotations[bundle.TargetKey] == t.Triple && b.Has(d) {
+			out = append(out, fromEntry(b, t, d))
+		}
+	}
+	return out
+}
+
+// Check looks at a binary that was made elsewhere as at one that was made here:
+// it has to be a static executable for its target.
+func Check(made Binary) error {
+	content, err := os.ReadFile(made.Path)
+	if err != nil {
+		return err
+	}
+	if err := checkStatic(content, made.Target); err != nil {
+		return fmt.Errorf("checking %s: %w", made.Target.Asset, err)
+	}
+	return nil
 }
 
 // MediaType is that of an executable in a bundle.

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kubedoio/rustshare-release/magefiles/paperwork/versions"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
@@ -176,7 +177,7 @@ func TestProductVersion(t *testing.T) {
 			t.Errorf("%s: %q, %v", tt.pkg, got, err)
 		}
 	}
-	if _, err := ProductVersion(t.TempDir(), "tiny"); !errors.Is(err, ErrNoCargo) || !strings.Contains(err.Error(), "-w") {
+	if _, err := ProductVersion(t.TempDir(), "tiny"); !errors.Is(err, versions.ErrNoCargo) || !strings.Contains(err.Error(), "-w") {
 		t.Errorf("an empty directory: %v", err)
 	}
 	dir := t.TempDir()
