@@ -11,12 +11,13 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 )
 
 // maxManifest is more than any registry takes (OCI distribution 1.1 asks for 4
@@ -187,7 +188,7 @@ func (r *Registry) PutBlob(ctx context.Context, b Blob, progress func(int64)) er
 		return err
 	}
 	try := 0
-	_, err = again(ctx, r.retry, func() (struct{}, error) {
+	_, err = retry.Do(ctx, r.retry, func() (struct{}, error) {
 		if try++; try > 1 {
 			r.count.retried()
 			if there, err := r.HasBlob(ctx, b.Digest); err == nil && there {
@@ -224,11 +225,11 @@ func (r *Registry) upload(ctx context.Context, client *http.Client, b Blob, prog
 		progress(-sent.Swap(0))
 		f, err := b.Open()
 		if err != nil {
-			return nil, &permanent{fmt.Errorf("opening the blob: %w", err)}
+			return nil, &retry.Permanent{Err: fmt.Errorf("opening the blob: %w", err)}
 		}
 		return &countedBody{f, func(n int) { sent.Add(int64(n)); progress(int64(n)) }}, nil
 	}}
-	res, err = send(ctx, client, http.MethodPut, to, content, http.StatusCreated, http.StatusNoContent, http.StatusOK)
+	res, err = r.send(ctx, client, http.MethodPut, to, content, http.StatusCreated, http.StatusNoContent, http.StatusOK)
 	if err != nil {
 		progress(-sent.Swap(0))
 		return err
@@ -254,13 +255,13 @@ func (r *Registry) do(ctx context.Context, method, path string, b *body, want ..
 		Scheme: r.repo.Scheme(), Host: r.repo.RegistryStr(),
 		Path: "/v2/" + r.repo.RepositoryStr() + "/" + path, RawQuery: query,
 	}
-	return send(ctx, client, method, u, b, want...)
+	return r.send(ctx, client, method, u, b, want...)
 }
 
 // send gives the answer where its status is a wanted one. Other answers and
-// broken connections are errors, *passing where another try may help; that
-// matters to uploads alone, the transport has tried the others already.
-func send(ctx context.Context, client *http.Client, method string, u *url.URL, b *body, want ...int) (*http.Response, error) {
+// broken connections are errors, [*retry.Passing] where another try may help:
+// that matters to uploads alone, the transport has tried the others already.
+func (r *Registry) send(ctx context.Context, client *http.Client, method string, u *url.URL, b *body, want ...int) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
 	if err != nil {
 		return nil, err
@@ -284,15 +285,15 @@ func send(ctx context.Context, client *http.Client, method string, u *url.URL, b
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if broken(err) {
-			return nil, &passing{err: err}
+		if retry.Broken(err) {
+			return nil, &retry.Passing{Err: err}
 		}
 		return nil, err
 	}
 	if err := transport.CheckError(res, want...); err != nil {
 		drain(res)
-		if passes(res.StatusCode) {
-			return nil, &passing{err, retryAfter(res.Header, time.Now())}
+		if retry.Status(res.StatusCode) {
+			return nil, &retry.Passing{Err: err, After: retry.After(res.Header, r.retry.Now())}
 		}
 		return nil, err
 	}

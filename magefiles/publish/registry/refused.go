@@ -7,6 +7,8 @@ import (
 	"net/http"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 )
 
 // RefusedError is an answer of the registry that ends a request. It wraps the
@@ -73,7 +75,7 @@ func (r *Registry) hint(status int) string {
 	case http.StatusBadRequest:
 		return fmt.Sprintf("the registry calls the request invalid: check the name %s and that the bundle's bytes are whole", repo)
 	}
-	if passes(status) {
+	if retry.Status(status) {
 		return "it stayed so after several tries: run this again later, it goes on where it stopped"
 	}
 	return "it will not change by trying again"

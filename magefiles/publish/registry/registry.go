@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,6 +18,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 )
 
 // Options are the settings of [Open]. The zero value uses Docker's credentials
@@ -26,9 +27,9 @@ import (
 type Options struct {
 	// Keychain finds credentials; nil stands for Docker's configuration.
 	Keychain authn.Keychain
-	// Token is a GitHub token for ghcr.io, used where Keychain has none for
-	// it. Other registries never see it.
-	Token string
+	// Token is a forge's token, used where Keychain has nothing: for ghcr.io and
+	// for TokenHost, the forge's own registry. Other registries never see it.
+	Token, TokenHost string
 	// ReadOnly asks for the right to pull alone.
 	ReadOnly bool
 	// Retry says how long to try; zero fields stand for the defaults.
@@ -37,17 +38,8 @@ type Options struct {
 	Transport http.RoundTripper
 }
 
-// Retry is the patience with a registry that is busy or broken.
-type Retry struct {
-	// Tries is the number of attempts for one request, 6 by default.
-	Tries uint
-	// First is the pause after the first failure, half a second by default.
-	// Each following one doubles, with jitter, up to Longest (30 s).
-	First, Longest time.Duration
-	// Total bounds all pauses of one request, 5 minutes by default. A
-	// Retry-After beyond it is not waited for.
-	Total time.Duration
-}
+// Retry is the patience with a registry.
+type Retry = retry.Policy
 
 // Registry is one repository in a registry. Its methods may be called side by
 // side.
@@ -56,7 +48,7 @@ type Registry struct {
 	keychain authn.Keychain
 	scope    string
 	readOnly bool
-	retry    Retry
+	retry    retry.Policy
 	count    *counting
 	net      http.RoundTripper
 
@@ -78,7 +70,7 @@ func Open(repository string, o Options) (*Registry, error) {
 		o.Keychain = authn.DefaultKeychain
 	}
 	if o.Token != "" {
-		o.Keychain = authn.NewMultiKeychain(o.Keychain, tokenKeychain(o.Token))
+		o.Keychain = authn.NewMultiKeychain(o.Keychain, tokenKeychain{o.Token, o.TokenHost})
 	}
 	if o.Transport == nil {
 		o.Transport = network()
@@ -88,12 +80,22 @@ func Open(repository string, o Options) (*Registry, error) {
 		scope = transport.PullScope
 	}
 	count := &counting{next: httpOnlyOnLoopback{o.Transport}}
-	retry := o.Retry.withDefaults()
 	return &Registry{
-		repo: repo, keychain: o.Keychain, scope: repo.Scope(scope), readOnly: o.ReadOnly, retry: retry, count: count,
-		net: &retrying{next: count, retry: retry, count: count},
+		repo: repo, keychain: o.Keychain, scope: repo.Scope(scope), readOnly: o.ReadOnly, retry: o.Retry, count: count,
+		net: &retry.Transport{Next: count, Policy: o.Retry, Once: uploading, Repeat: always, Retried: count.retried},
 	}, nil
 }
+
+const uploads = "/blobs/uploads/"
+
+// uploading names the requests of a blob's upload: what a broken one left
+// behind would come before the bytes of the next, so an upload is tried again
+// as a whole.
+func uploading(req *http.Request) bool { return strings.Contains(req.URL.Path, uploads) }
+
+// always: what else is sent to a registry names its content, or fetches a
+// token.
+func always(*http.Request) bool { return true }
 
 // Repository gives the repository's name.
 func (r *Registry) Repository() name.Repository { return r.repo }
@@ -148,15 +150,15 @@ func (r *Registry) http(ctx context.Context) (*http.Client, error) {
 	return r.client, nil
 }
 
-// tokenKeychain offers a token to ghcr.io and to nobody else. GitHub looks at
-// the token alone, any user name will do.
-type tokenKeychain string
+// tokenKeychain offers a token to ghcr.io and the forge's own registry, and to
+// nobody else. They look at the token alone, any user name will do.
+type tokenKeychain struct{ token, host string }
 
 func (t tokenKeychain) Resolve(target authn.Resource) (authn.Authenticator, error) {
-	if target.RegistryStr() != ghcr {
+	if host := target.RegistryStr(); host != ghcr && (t.host == "" || host != t.host) {
 		return authn.Anonymous, nil
 	}
-	return &authn.Basic{Username: "token", Password: string(t)}, nil
+	return &authn.Basic{Username: "token", Password: t.token}, nil
 }
 
 const ghcr = "ghcr.io"
@@ -179,18 +181,10 @@ func network() http.RoundTripper {
 type httpOnlyOnLoopback struct{ next http.RoundTripper }
 
 func (t httpOnlyOnLoopback) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme == "http" && !loopback(req.URL.Hostname()) {
-		return nil, &permanent{fmt.Errorf("plain HTTP to %s is refused: a registry that is not on this machine needs HTTPS", req.URL.Host)}
+	if req.URL.Scheme == "http" && !retry.Loopback(req.URL.Hostname()) {
+		return nil, &retry.Permanent{Err: fmt.Errorf("plain HTTP to %s is refused: a registry that is not on this machine needs HTTPS", req.URL.Host)}
 	}
 	return t.next.RoundTrip(req)
-}
-
-func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
 }
 
 // noDowngrade follows redirects as net/http does, but never from HTTPS to HTTP.

@@ -1,0 +1,222 @@
+// Package github makes releases on GitHub: github.com, GitHub Enterprise Cloud
+// and GitHub Enterprise Server. It knows the forge's interfaces and nothing of
+// the product.
+package github
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/go-github/v75/github"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+)
+
+// Options are the settings of [Open].
+type Options struct {
+	// URL is the repository's page, such as "https://github.com/owner/name".
+	URL string
+	// API and Uploads are the roots of the REST API and of its uploads. Empty,
+	// they are derived: Uploads from API, API from URL.
+	API, Uploads string
+	// Token may be a classic or fine-grained one or that of a workflow.
+	Token string
+	// Retry says how long to try; zero fields stand for the defaults. It
+	// bounds the pauses that GitHub asks for as well.
+	Retry retry.Policy
+	// Transport replaces the network below the retries.
+	Transport http.RoundTripper
+}
+
+// GitHub is one repository there. Its methods may be called side by side.
+type GitHub struct {
+	owner, name string
+	token       string
+	retry       retry.Policy
+	client      *github.Client
+	graphql     string
+
+	mu sync.Mutex
+	// ids are the releases seen last, by tag: GitHub finds drafts by id alone,
+	// and lists new ones late.
+	ids map[string]int64
+	// sums are the checksums of assets that had to be read for that, by id.
+	sums map[int64]string
+}
+
+var (
+	_ forge.Forge        = (*GitHub)(nil)
+	_ forge.Checked      = (*GitHub)(nil)
+	_ forge.CI           = (*GitHub)(nil)
+	_ forge.PullRequests = (*GitHub)(nil)
+	_ forge.Discussions  = (*GitHub)(nil)
+)
+
+// userAgent is how GitHub's logs name this tool.
+const userAgent = "rustshare-release"
+
+// atOnce bounds the changing requests that are under way side by side: GitHub
+// wants them one after another and punishes bursts.
+const atOnce = 4
+
+// Open names a repository without touching the network. Plain HTTP is spoken
+// with this machine alone.
+func Open(o Options) (*GitHub, error) {
+	owner, name, err := repository(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	api, uploads, graphql, err := endpoints(o)
+	if err != nil {
+		return nil, err
+	}
+	next := o.Transport
+	if next == nil {
+		next = network()
+	}
+	next = &signing{next: next, token: o.Token, hosts: []string{api.Host, uploads.Host}, slots: make(chan struct{}, atOnce)}
+	client := github.NewClient(&http.Client{
+		Transport: &retry.Transport{
+			Next: next, Policy: o.Retry, Limit: retry.GitHubLimit,
+			Whole: func(res *http.Response) bool { return strings.Contains(res.Request.Header.Get("Accept"), "json") },
+		},
+		CheckRedirect: checkRedirect,
+	})
+	client.BaseURL, client.UploadURL = api, uploads
+	client.UserAgent = userAgent
+	client.DisableRateLimitCheck = true // the transport waits for limits
+	return &GitHub{
+		owner: owner, name: name, token: o.Token, retry: o.Retry, client: client, graphql: graphql,
+		ids: map[string]int64{}, sums: map[int64]string{},
+	}, nil
+}
+
+// network is the default transport. It does not wait for ever on a server that
+// has gone quiet.
+func network() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	t.ResponseHeaderTimeout = 5 * time.Minute
+	return t
+}
+
+var ownerName = regexp.MustCompile(`^/([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(\.git)?/?$`)
+
+// repository reads owner and name out of a page's address.
+func repository(page string) (owner, name string, err error) {
+	u, err := parse("the repository's page", page)
+	if err != nil {
+		return "", "", err
+	}
+	m := ownerName.FindStringSubmatch(u.Path)
+	if m == nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", "", fmt.Errorf("%q is no repository's page on GitHub: want an address such as https://github.com/owner/name", u.Redacted())
+	}
+	return m[1], m[2], nil
+}
+
+// parse takes an address that a token may be sent to. Its errors never show a
+// password.
+func parse(what, address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s has no valid address: want one such as https://github.com/owner/name", what)
+	case u.User != nil:
+		return nil, fmt.Errorf("%s is given with a user or password (%s): leave them out, the token goes into GITHUB_TOKEN", what, u.Redacted())
+	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return nil, fmt.Errorf("%s has the address %q: want one such as https://github.com/owner/name", what, address)
+	case u.Scheme == "http" && !retry.Loopback(u.Hostname()):
+		return nil, fmt.Errorf("%s has the address %q: plain HTTP would show the token to others, use https", what, address)
+	}
+	return u, nil
+}
+
+// endpoints finds the roots of the three APIs. Those of REST end in a slash.
+func endpoints(o Options) (api, uploads *url.URL, graphql string, err error) {
+	root := o.API
+	if root == "" {
+		page, err := parse("the repository's page", o.URL)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		switch {
+		case page.Host == "github.com" || page.Host == "www.github.com":
+			root = "https://api.github.com"
+		case strings.HasSuffix(page.Host, ".ghe.com"):
+			root = "https://api." + page.Host
+		default:
+			root = page.Scheme + "://" + page.Host + "/api/v3"
+		}
+	}
+	root = strings.TrimSuffix(root, "/")
+	if api, err = parse("GitHub's API", root+"/"); err != nil {
+		return nil, nil, "", err
+	}
+	server, enterprise := strings.CutSuffix(root, "/api/v3")
+	graphql = root + "/graphql"
+	to := o.Uploads
+	switch {
+	case enterprise:
+		graphql = server + "/api/graphql"
+		if to == "" {
+			to = server + "/api/uploads"
+		}
+	case to == "" && strings.HasPrefix(api.Host, "api."):
+		to = api.Scheme + "://uploads." + strings.TrimPrefix(api.Host, "api.")
+	case to == "":
+		return nil, nil, "", fmt.Errorf("where %s takes uploads is not known: set Uploads beside API", root)
+	}
+	uploads, err = parse("GitHub's API for uploads", strings.TrimSuffix(to, "/")+"/")
+	return api, uploads, graphql, err
+}
+
+// checkRedirect follows redirects as net/http does, but never from HTTPS to
+// HTTP, and never where a changing request would turn into a GET.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	switch first := via[0]; {
+	case len(via) >= 10:
+		return errors.New("stopped after 10 redirects")
+	case first.URL.Scheme == "https" && req.URL.Scheme != "https":
+		return fmt.Errorf("redirect from https://%s to plain HTTP at %s is refused", first.URL.Host, req.URL.Host)
+	case req.Method != first.Method:
+		return fmt.Errorf("%s was redirected and would become %s: has the repository been renamed?", first.Method, req.Method)
+	}
+	return nil
+}
+
+// signing puts the token on requests to GitHub's own hosts and on no others
+// (downloads are redirected to a storage), and keeps changing requests to a few
+// at once.
+type signing struct {
+	next  http.RoundTripper
+	token string
+	hosts []string
+	slots chan struct{}
+}
+
+func (t *signing) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		select {
+		case t.slots <- struct{}{}:
+			defer func() { <-t.slots }()
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+	}
+	if t.token != "" && (req.URL.Host == t.hosts[0] || req.URL.Host == t.hosts[1]) {
+		req = req.Clone(req.Context())
+		req.Header.Set("Authorization", "Bearer "+t.token)
+	}
+	return t.next.RoundTrip(req)
+}
