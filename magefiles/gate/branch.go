@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
 // branches are the refs of the branches that a release may come from, those of
@@ -25,7 +26,7 @@ type branches struct {
 func (c checker) findBranches(ctx context.Context) (branches, error) {
 	b := branches{}
 	prefixes := []string{}
-	home, err := c.home(ctx)
+	home, err := Home(ctx, c.repo, c.p)
 	if err != nil {
 		return b, err
 	}
@@ -71,16 +72,16 @@ func shortRef(name string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(name, "refs/heads/"), "refs/remotes/")
 }
 
-// home names the remote that is the product's repository: the one with its
+// Home names the remote that is the product's repository: the one with its
 // URL, else "origin", else the only one; "" where there is none.
-func (c checker) home(ctx context.Context) (string, error) {
-	remotes, err := c.repo.Remotes(ctx)
+func Home(ctx context.Context, repo git.Repo, p product.Product) (string, error) {
+	remotes, err := repo.Remotes(ctx)
 	if err != nil {
 		return "", err
 	}
 	origin := ""
 	for _, r := range remotes {
-		if sameRepository(r.URL, c.p.Source) {
+		if sameRepository(r.URL, p.Source) {
 			return r.Name, nil
 		}
 		if r.Name == "origin" || len(remotes) == 1 {

@@ -1,6 +1,7 @@
-// Package gate refuses early: it holds a tag, its signature, its branch and
-// the checkout against the policy before anything slow starts. It knows git,
-// the product and the decisions, and changes nothing.
+// Package gate refuses early: before anything slow starts it holds a tag, its
+// signature, its branch and the checkout against the policy, and so the
+// paperwork, the CI's word, the candidate that came before, and a hotfix. It
+// knows git, the product, the decisions and the paperwork, and changes nothing.
 package gate
 
 import (

@@ -36,7 +36,7 @@ func (c checker) pinned(ctx context.Context) (pinned, error) {
 		return keys, err
 	}
 	for _, f := range files {
-		isPGP := matches(c.p.Trust.OpenPGP, f.Path)
+		isPGP := Matches(c.p.Trust.OpenPGP, f.Path)
 		isSSH := c.p.Trust.SSHSigners != "" && f.Path == c.p.Trust.SSHSigners
 		if !isPGP && !isSSH {
 			continue
@@ -58,8 +58,8 @@ func (c checker) pinned(ctx context.Context) (pinned, error) {
 	return keys, nil
 }
 
-// matches holds a path against patterns as package product describes them.
-func matches(patterns []string, name string) bool {
+// Matches holds a path against patterns as package product describes them.
+func Matches(patterns []string, name string) bool {
 	for _, p := range patterns {
 		if dir, ok := strings.CutSuffix(p, "/**"); ok {
 			if strings.HasPrefix(name, dir+"/") {

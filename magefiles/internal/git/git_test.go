@@ -361,3 +361,46 @@ func TestSwitchAndDetach(t *testing.T) {
 		t.Errorf("a branch that is not there: %v", err)
 	}
 }
+
+// What lies in the history of a commit is there, and what was tagged beside it
+// is not.
+func TestTagsInAndAuthors(t *testing.T) {
+	ctx := t.Context()
+	repo, err := Init(ctx, t.TempDir(), "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	make := func(who, tag string) string {
+		t.Helper()
+		hash, err := repo.Commit(ctx, Identity{Name: who, Email: "who@example.org"}, at, "feat: "+tag)
+		if err == nil {
+			err = repo.MakeTag(ctx, Identity{Name: who, Email: "who@example.org"}, at, tag, hash, tag, false)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hash
+	}
+	first := make("Ada", "v0.1.0")
+	make("Grace", "v0.2.0")
+	head := make("renovate[bot]", "v0.3.0")
+	if err := repo.Switch(ctx, "hotfix/v0.1.1", "v0.1.0"); err != nil {
+		t.Fatal(err)
+	}
+	side := make("Ada", "v0.1.1")
+	for commit, want := range map[string][]string{first: {"v0.1.0"}, head: {"v0.1.0", "v0.2.0", "v0.3.0"}, side: {"v0.1.0", "v0.1.1"}} {
+		if got, err := repo.TagsIn(ctx, commit); err != nil || !slices.Equal(got, want) {
+			t.Errorf("the tags in %s are %q, %v, want %q", commit, got, err, want)
+		}
+	}
+	if got, err := repo.Authors(ctx, "v0.1.0", head); err != nil || !slices.Equal(got, []string{"Grace"}) {
+		t.Errorf("the authors since v0.1.0 are %q, %v", got, err)
+	}
+	if got, err := repo.Authors(ctx, "", side); err != nil || !slices.Equal(got, []string{"Ada"}) {
+		t.Errorf("the authors of the branch are %q, %v", got, err)
+	}
+	if base, err := repo.MergeBase(ctx, head, side); err != nil || base != first {
+		t.Errorf("the histories parted at %q, %v", base, err)
+	}
+}

@@ -143,6 +143,20 @@ func (r Repo) Tags(ctx context.Context, commit string) ([]string, error) {
 	return names, nil
 }
 
+// TagsIn lists the short names of the tags in the history of a commit, its own
+// included.
+func (r Repo) TagsIn(ctx context.Context, commit string) ([]string, error) {
+	hash, err := r.Resolve(ctx, commit)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.text(ctx, "for-each-ref", "--format=%(refname:lstrip=2)", "--merged="+hash, "refs/tags")
+	if err != nil {
+		return nil, fmt.Errorf("listing the tags in the history of %s: %w", hash, err)
+	}
+	return strings.Fields(out), nil
+}
+
 // Entry is a file of a commit's tree.
 type Entry struct {
 	// Mode is git's: 100644, 100755, 120000 for a symbolic link, 160000 for a

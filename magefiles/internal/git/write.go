@@ -18,6 +18,8 @@ type Identity struct {
 	// Config are git settings of the form "key=value" that make git sign, and
 	// Env what the signing program needs; empty for an identity without a key.
 	Config, Env []string
+	// SignCommits has commits signed like tags.
+	SignCommits bool
 }
 
 // Init makes an empty repository in dir, which is made where it is missing,
@@ -46,14 +48,24 @@ func (r Repo) as(who Identity, at time.Time, args ...string) run.Cmd {
 	return c
 }
 
-// Commit commits everything in the working tree, also where nothing changed,
-// and gives the commit's hash. The same content, history, identity, message and
-// time give the same hash.
-func (r Repo) Commit(ctx context.Context, who Identity, at time.Time, message string) (string, error) {
-	if err := run.Do(ctx, r.cmd("add", "--all")); err != nil {
+// Commit commits the paths, or everything in the working tree where none is
+// given, also where nothing changed, and gives the commit's hash. The same
+// content, history, identity, message and time give the same hash, unless the
+// identity signs commits.
+func (r Repo) Commit(ctx context.Context, who Identity, at time.Time, message string, paths ...string) (string, error) {
+	for _, path := range paths {
+		if err := CheckPath(path); err != nil {
+			return "", fmt.Errorf("committing: %w", err)
+		}
+	}
+	if err := run.Do(ctx, r.cmd(append([]string{"--literal-pathspecs", "add", "--all", "--"}, paths...)...)); err != nil {
 		return "", fmt.Errorf("committing: %w", err)
 	}
-	c := r.as(who, at, "commit", "--quiet", "--allow-empty", "--no-gpg-sign", "--file=-")
+	sign := "--no-gpg-sign"
+	if who.SignCommits {
+		sign = "--gpg-sign"
+	}
+	c := r.as(who, at, "commit", "--quiet", "--allow-empty", sign, "--file=-")
 	c.Stdin = strings.NewReader(message + "\n")
 	if err := run.Do(ctx, c); err != nil {
 		return "", fmt.Errorf("committing: %w", err)
