@@ -1,7 +1,8 @@
 // Package attest signs a release: the image index, its images and the attached
 // binaries get signatures, SLSA provenance and SBOM attestations. All of them
 // are written into the bundle, where publishing finds them; no registry is
-// written to. It knows bundle and product.
+// written to. A release that is published already is withdrawn by a statement
+// of its own. It knows bundle and product.
 package attest
 
 import (
@@ -17,6 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
@@ -45,11 +47,6 @@ type Summary struct {
 type Options struct {
 	Signer  Signer
 	Builder Builder
-	// Published looks up what the registry has under a tag, nil where it has
-	// nothing. It is asked only for proofs under tags ([product.ProofTags]),
-	// whose one manifest has to hold what is new and what was there; nil means
-	// that nothing was published.
-	Published func(ctx context.Context, tag string) (v1.Image, error)
 }
 
 // Write makes all proofs of the bundle's image index and adds them to the
@@ -283,10 +280,10 @@ func (all things) provenance(b *bundle.Bundle, p product.Product, by Builder) ([
 
 // ProvenanceName is the release file with the provenance, which
 // `cosign verify-blob-attestation` takes together with a downloaded binary.
-func ProvenanceName(b *bundle.Bundle, p product.Product) string {
-	version := b.Plan.ID()
-	if !b.Plan.Ref.Version.IsZero() {
-		version = b.Plan.Ref.Version.String()
+func ProvenanceName(plan decide.Plan, p product.Product) string {
+	version := plan.ID()
+	if !plan.Ref.Version.IsZero() {
+		version = plan.Ref.Version.String()
 	}
 	return p.Name + "-" + version + ".provenance.sigstore.json"
 }
@@ -304,7 +301,7 @@ func (w *writer) provenanceFile(ctx context.Context, p product.Product, proofs [
 		if err != nil {
 			return err
 		}
-		return w.add(bundle.File, blob.Descriptor(bundleMedia, ProvenanceName(w.b, p)))
+		return w.add(bundle.File, blob.Descriptor(bundleMedia, ProvenanceName(w.b.Plan, p)))
 	}
 	return errors.New("no provenance was made")
 }

@@ -112,10 +112,32 @@ func (w *writer) add(role bundle.Role, d v1.Descriptor) error {
 	return w.b.Add(role, d)
 }
 
-// referrers writes each proof as a manifest that refers to its subject, field
-// by field as cosign 2.6 writes it; the time is the commit's.
+// emptyConfig is the config of a manifest that needs none (OCI image spec 1.1).
+const emptyConfig = "{}"
+
+// referrer is the manifest that attaches a Sigstore bundle to its subject,
+// field by field as cosign 2.6 writes it. Of config and layer digest and size
+// are taken.
+func referrer(subject v1.Descriptor, predicate string, created time.Time, config, layer v1.Descriptor) v1.Manifest {
+	return v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: bundleMedia,
+		Config: v1.Descriptor{
+			MediaType: "application/vnd.oci.empty.v1+json", ArtifactType: bundleMedia, Digest: config.Digest, Size: config.Size,
+		},
+		Layers:  []v1.Descriptor{{MediaType: bundleMedia, Digest: layer.Digest, Size: layer.Size}},
+		Subject: &subject,
+		Annotations: map[string]string{
+			"org.opencontainers.image.created":  created.UTC().Format(time.RFC3339),
+			"dev.sigstore.bundle.content":       "dsse-envelope",
+			"dev.sigstore.bundle.predicateType": predicate,
+		},
+	}
+}
+
+// referrers writes each proof as a manifest that refers to its subject; the
+// time is the commit's.
 func (w *writer) referrers(ctx context.Context, proofs []proof) error {
-	config, err := w.b.Ingest(strings.NewReader("{}"))
+	config, err := w.b.Ingest(strings.NewReader(emptyConfig))
 	if err != nil {
 		return err
 	}
@@ -128,21 +150,8 @@ func (w *writer) referrers(ctx context.Context, proofs []proof) error {
 		if err != nil {
 			return err
 		}
-		subject := p.on.Descriptor
-		manifest := v1.Manifest{
-			SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: bundleMedia,
-			Config: v1.Descriptor{
-				MediaType: "application/vnd.oci.empty.v1+json", ArtifactType: bundleMedia, Digest: config.Digest, Size: config.Size,
-			},
-			Layers:  []v1.Descriptor{blob.Descriptor(bundleMedia, "")},
-			Subject: &subject,
-			Annotations: map[string]string{
-				"org.opencontainers.image.created":  w.b.Plan.CommitTime.UTC().Format(time.RFC3339),
-				"dev.sigstore.bundle.content":       "dsse-envelope",
-				"dev.sigstore.bundle.predicateType": p.predicate,
-			},
-		}
-		made, err := w.b.IngestJSON(manifest)
+		made, err := w.b.IngestJSON(referrer(p.on.Descriptor, p.predicate, w.b.Plan.CommitTime,
+			config.Descriptor("", ""), blob.Descriptor("", "")))
 		if err != nil {
 			return err
 		}
@@ -173,22 +182,28 @@ func (w *writer) tags(ctx context.Context, all things, proofs []proof) error {
 				signatures = append(signatures, s)
 				continue
 			}
-			a, err := w.attestation(ctx, p)
+			text, err := w.sign(ctx, p.statement)
+			if err != nil {
+				return fmt.Errorf("signing %s: %w", p.title, err)
+			}
+			a, err := attestation(p.predicate, text)
 			if err != nil {
 				return fmt.Errorf("signing %s: %w", p.title, err)
 			}
 			attestations = append(attestations, a)
 		}
-		prefix := strings.Replace(t.Digest.String(), ":", "-", 1)
-		if err := w.tagged(ctx, t.label+".sig", prefix+".sig", signatures); err != nil {
+		if err := w.tagged(t.label+".sig", proofTag(t.Digest, "sig"), signatures); err != nil {
 			return err
 		}
-		if err := w.tagged(ctx, t.label+".att", prefix+".att", attestations); err != nil {
+		if err := w.tagged(t.label+".att", proofTag(t.Digest, "att"), attestations); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// proofTag is where the proofs of one kind about a manifest stand.
+func proofTag(h v1.Hash, kind string) string { return h.Algorithm + "-" + h.Hex + "." + kind }
 
 // simpleSignature is a signature of the "simple signing" kind.
 func (w *writer) simpleSignature(ctx context.Context, repository string, digest v1.Hash) (oci.Signature, error) {
@@ -208,12 +223,9 @@ func (w *writer) simpleSignature(ctx context.Context, repository string, digest 
 	return static.NewSignature(message, base64.StdEncoding.EncodeToString(signature))
 }
 
-// attestation is a DSSE envelope.
-func (w *writer) attestation(ctx context.Context, p proof) (oci.Signature, error) {
-	text, err := w.sign(ctx, p.statement)
-	if err != nil {
-		return nil, err
-	}
+// attestation makes a DSSE envelope, as ".att" tags have it, of a Sigstore
+// bundle.
+func attestation(predicate string, text []byte) (oci.Signature, error) {
 	var e envelope
 	if err := json.Unmarshal(text, &e); err != nil {
 		return nil, err
@@ -222,107 +234,37 @@ func (w *writer) attestation(ctx context.Context, p proof) (oci.Signature, error
 		return nil, errors.New("the signer gave no signature")
 	}
 	envelope, err := json.Marshal(dsse.Envelope{
-		PayloadType: intoto.PayloadType, Payload: base64.StdEncoding.EncodeToString(p.statement),
+		PayloadType: intoto.PayloadType, Payload: base64.StdEncoding.EncodeToString(e.DSSE.Payload),
 		Signatures: []dsse.Signature{{Sig: base64.StdEncoding.EncodeToString(e.DSSE.Signatures[0].Sig)}},
 	})
 	if err != nil {
 		return nil, err
 	}
 	return static.NewAttestation(envelope,
-		static.WithLayerMediaType(ctypes.DssePayloadType), static.WithAnnotations(map[string]string{"predicateType": p.predicate}))
+		static.WithLayerMediaType(ctypes.DssePayloadType), static.WithAnnotations(map[string]string{"predicateType": predicate}))
 }
 
-// tagged writes a manifest of proofs. What was published under its tag before
-// stays in it: an edge build and a candidate of one commit are one image with
-// two provenances.
-func (w *writer) tagged(ctx context.Context, title, tag string, sigs []oci.Signature) error {
+// tagged writes a manifest of proofs. What stands under its tag in the registry
+// is kept there when it is published.
+func (w *writer) tagged(title, tag string, sigs []oci.Signature) error {
 	if len(sigs) == 0 {
 		return nil
 	}
-	base, err := w.published(ctx, tag)
+	image, err := mutate.AppendSignatures(empty.Signatures(), false, sigs...)
+	if err != nil {
+		return fmt.Errorf("making the proofs under the tag %s: %w", tag, err)
+	}
+	made, err := attached(image, tag)
 	if err != nil {
 		return err
 	}
-	have := map[v1.Hash]bool{}
-	layers, err := base.Layers()
-	if err != nil {
-		return fmt.Errorf("reading the proofs under the tag %s: %w", tag, err)
-	}
-	for _, l := range layers {
-		h, err := l.Digest()
-		if err != nil {
-			return fmt.Errorf("reading the proofs under the tag %s: %w", tag, err)
-		}
-		have[h] = true
-	}
-	var fresh []oci.Signature
-	for _, s := range sigs {
-		h, err := s.Digest()
-		if err != nil {
-			return err
-		}
-		if !have[h] {
-			have[h] = true
-			fresh = append(fresh, s)
-		}
-	}
-	image, err := mutate.AppendSignatures(base, false, fresh...)
-	if err != nil {
-		return fmt.Errorf("making the proofs under the tag %s: %w", tag, err)
-	}
-	d, err := ingest(w.b, image)
-	if err != nil {
-		return fmt.Errorf("making the proofs under the tag %s: %w", tag, err)
-	}
-	d.Annotations = map[string]string{bundle.TitleKey: title, bundle.RefNameKey: tag}
-	return w.add(bundle.Tagged, d)
-}
-
-func (w *writer) published(ctx context.Context, tag string) (oci.Signatures, error) {
-	if w.o.Published == nil {
-		return empty.Signatures(), nil
-	}
-	image, err := w.o.Published(ctx, tag)
-	if err != nil {
-		return nil, fmt.Errorf("looking up the proofs under the tag %s: %w", tag, err)
-	}
-	if image == nil {
-		return empty.Signatures(), nil
-	}
-	return published{image}, nil
-}
-
-// published are proofs that are taken over as they are.
-type published struct{ v1.Image }
-
-// Get gives none: they are not read, only kept.
-func (published) Get() ([]oci.Signature, error) { return nil, nil }
-
-// ingest writes an image with everything in it.
-func ingest(b *bundle.Bundle, image v1.Image) (v1.Descriptor, error) {
-	layers, err := image.Layers()
-	if err != nil {
-		return v1.Descriptor{}, err
-	}
-	for _, l := range layers {
-		r, err := l.Compressed()
-		if err != nil {
-			return v1.Descriptor{}, err
-		}
-		_, err = b.Ingest(r)
-		if err = errors.Join(err, r.Close()); err != nil {
-			return v1.Descriptor{}, err
-		}
-	}
 	var last bundle.Blob
-	for _, part := range []func() ([]byte, error){image.RawConfigFile, image.RawManifest} {
-		text, err := part()
-		if err == nil {
-			last, err = b.Ingest(bytes.NewReader(text))
-		}
-		if err != nil {
-			return v1.Descriptor{}, err
+	for _, text := range append(made.Blobs, made.Manifest) {
+		if last, err = w.b.Ingest(bytes.NewReader(text)); err != nil {
+			return fmt.Errorf("making the proofs under the tag %s: %w", tag, err)
 		}
 	}
-	return last.Descriptor(string(types.OCIManifestSchema1), ""), nil
+	d := last.Descriptor(string(types.OCIManifestSchema1), title)
+	d.Annotations[bundle.RefNameKey] = tag
+	return w.add(bundle.Tagged, d)
 }

@@ -296,7 +296,7 @@ func TestBad(t *testing.T) {
 				t.Fatalf("got the error %v of type %T, want a *verify.Error", err, err)
 			}
 			if first.Reason != c.reason || first.Subject != c.subject {
-				t.Errorf("got the failure %q of %q first, want %q of %q; all:\n%s", first.Reason, first.Subject, c.reason, c.subject, all.All())
+				t.Errorf("got the failure %q of %q first, want %q of %q; all:\n%v", first.Reason, first.Subject, c.reason, c.subject, errors.Join(all.Unwrap()...))
 			}
 			for _, w := range c.words {
 				if !strings.Contains(err.Error(), w) {

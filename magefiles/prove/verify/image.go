@@ -28,6 +28,8 @@ const revisionKey = "org.opencontainers.image.revision"
 //     signed provenance has its sha256; the attached binary has its own
 //     provenance and SBOMs.
 //
+// Whether the release was withdrawn stands in the report; it is no failure.
+//
 // Where something does not hold the error is an [*Error], and the result holds
 // the report but proves nothing. Any other error means that the registry could
 // not be asked. The options say how to reach it.
@@ -49,6 +51,13 @@ func Image(ctx context.Context, ref name.Digest, trust Trust, want Expect, opts 
 		return Result{}, fmt.Errorf("verifying %s: %w", ref, err)
 	}
 	report := Report{Image: ref.Context().Name(), Digest: digest.String(), Signer: judge.fingerprint, Platforms: []Platform{}}
+	said, err := withdrawal(e.index)
+	if err != nil {
+		return Result{}, fmt.Errorf("verifying %s: %w", ref, err)
+	}
+	if said.Stands() {
+		report.Withdrawn = said
+	}
 	r := &recorder{report: &report}
 	e.check(r, judge, trust, want)
 	if len(r.failures) > 0 {

@@ -12,9 +12,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
-	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
-	"github.com/kubedoio/rustshare-release/magefiles/prove/sbom"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 )
 
@@ -83,15 +81,9 @@ func TestTwoBuildsOfOneCommit(t *testing.T) {
 			key := newKey(t)
 			repo := fixture.Registry(t, true)
 			edge := signed(t, key, fixture.Options{Ref: "main", Proofs: format})
-			ref := fixture.Push(t, edge.Bundle, repo)
-
-			rc := fixture.New(t, fixture.Options{Ref: "v0.4.0-rc.1", Proofs: format})
-			must(t, sbom.Write(t.Context(), rc.Bundle, rc.Product, rc.Checkout))
-			_, err := attest.Write(t.Context(), rc.Bundle, rc.Product, attest.Options{
-				Signer: key, Builder: attest.Builder{ID: "https://ci.example/release"}, Published: attest.Registry(repo),
-			})
-			must(t, err)
-			if again := fixture.Push(t, rc.Bundle, repo); again != ref {
+			rc := signed(t, key, fixture.Options{Ref: "v0.4.0-rc.1", Proofs: format})
+			ref := publish(t, edge.Bundle, repo)
+			if again := publish(t, rc.Bundle, repo); again != ref {
 				t.Fatalf("the candidate's index is %s, the edge build's %s", again, ref)
 			}
 			for _, full := range []string{"refs/heads/main", "refs/tags/v0.4.0-rc.1"} {

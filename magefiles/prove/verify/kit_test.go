@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -13,11 +14,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/sbom"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/converge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
 )
 
 const (
@@ -50,6 +54,35 @@ func signed(t testing.TB, key *attest.Key, o fixture.Options) fixture.Release {
 	must(t, err)
 	return r
 }
+
+// publish brings a bundle's image and proofs to a repository: what is there
+// stays there.
+func publish(t testing.TB, b *bundle.Bundle, repo name.Repository) name.Digest {
+	t.Helper()
+	want, err := converge.Want(b, nil, converge.Extras{})
+	must(t, err)
+	want.Release, want.Channel = nil, decide.Candidate // no page, no rolling tags
+	send(t, repo, want)
+	return repo.Digest(want.Image.String())
+}
+
+// send does what there is to do but for the verification.
+func send(t testing.TB, repo name.Repository, want converge.Desired) {
+	t.Helper()
+	reg, err := registry.Open(repo.Name(), registry.Options{Keychain: anonymous{}})
+	must(t, err)
+	p := &converge.Publisher{Registry: reg}
+	have, err := p.Observe(t.Context(), want)
+	must(t, err)
+	actions, err := converge.Diff(want, have)
+	must(t, err)
+	_, err = p.Apply(t.Context(), slices.DeleteFunc(actions, func(a converge.Action) bool { _, is := a.(converge.Verify); return is }))
+	must(t, err)
+}
+
+type anonymous struct{}
+
+func (anonymous) Resolve(authn.Resource) (authn.Authenticator, error) { return authn.Anonymous, nil }
 
 // without leaves the entries with these titles out of a push.
 func without(titles ...string) func(v1.Descriptor) bool {

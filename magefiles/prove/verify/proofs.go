@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -75,23 +76,27 @@ func about(s intoto.Statement) string {
 	return strings.Join(out, ", ")
 }
 
-// collect reads everything about one manifest, in both formats. What is not
-// signed by the trusted key is kept apart: anyone who may push can attach
-// something.
+// collect reads everything about one manifest, in both formats.
 func (s *source) collect(ctx context.Context, j *judge, h v1.Hash) (*proofs, error) {
 	p := &proofs{digest: h}
-	prefix := strings.Replace(h.String(), ":", "-", 1)
 	var bundles, sigs, atts []found
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		bundles, p.artifacts, err = s.bundles(inner, h)
+		bundles, p.artifacts, err = s.bundles(inner, h, everything)
 		return err
 	})
-	group.Go(func() (err error) { sigs, err = s.tagged(inner, prefix+".sig"); return err })
-	group.Go(func() (err error) { atts, err = s.tagged(inner, prefix+".att"); return err })
+	group.Go(func() (err error) { sigs, err = s.tagged(inner, proofTag(h, "sig"), everything); return err })
+	group.Go(func() (err error) { atts, err = s.tagged(inner, proofTag(h, "att"), everything); return err })
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	s.judge(ctx, j, p, bundles, sigs, atts)
+	return p, nil
+}
+
+// judge sorts proofs into those that count and others. What is not signed by
+// the trusted key is kept apart: anyone who may push can attach something.
+func (s *source) judge(ctx context.Context, j *judge, p *proofs, bundles, sigs, atts []found) {
 	p.bundles, p.tags = len(bundles), len(sigs)+len(atts)
 	for _, f := range bundles {
 		statement, err := s.judged(f.layer.Digest, func() (intoto.Statement, error) { return j.bundle(f.text) })
@@ -103,10 +108,12 @@ func (s *source) collect(ctx context.Context, j *judge, h v1.Hash) (*proofs, err
 	}
 	for _, f := range atts {
 		statement, err := j.envelope(ctx, f.text)
-		p.take(statement, f.layer.Annotations["predicateType"], err)
+		p.take(statement, f.layer.Annotations[tagPredicateKey], err)
 	}
-	return p, nil
 }
+
+// proofTag is where the proofs of one kind about a manifest stand.
+func proofTag(h v1.Hash, kind string) string { return h.Algorithm + "-" + h.Hex + "." + kind }
 
 // judged gives the verdict on a proof. One that is attached to several subjects
 // is judged once.
@@ -122,13 +129,29 @@ type found struct {
 	predicate string
 }
 
+// everything is a predicate type that stands for all of them.
+const everything = ""
+
+// Annotations that name a proof's predicate type: of a manifest that attaches a
+// bundle, and of a layer under an ".att" tag.
+const (
+	predicateKey    = "dev.sigstore.bundle.predicateType"
+	tagPredicateKey = "predicateType"
+)
+
 // bundles reads the Sigstore bundles that refer to a manifest; other referrers
 // are given as they are. What a referrer is stands in its manifest: registries
-// were seen to list another artifactType.
-func (s *source) bundles(ctx context.Context, h v1.Hash) ([]found, []referrer, error) {
+// were seen to list another artifactType. With a predicate type only what is
+// listed as one, or without saying, is read.
+func (s *source) bundles(ctx context.Context, h v1.Hash, predicate string) ([]found, []referrer, error) {
 	list, err := s.referrers(ctx, h)
 	if err != nil {
 		return nil, nil, err
+	}
+	if predicate != everything {
+		list = slices.DeleteFunc(list, func(d v1.Descriptor) bool {
+			return len(d.Annotations) > 0 && d.Annotations[predicateKey] != predicate
+		})
 	}
 	read := make([]referrer, len(list))
 	proofs := make([]found, len(list))
@@ -144,10 +167,10 @@ func (s *source) bundles(ctx context.Context, h v1.Hash) ([]found, []referrer, e
 				return err
 			}
 			read[i].digest = d.Digest
-			if m.ArtifactType != bundleMedia {
+			proofs[i].predicate = m.Annotations[predicateKey]
+			if m.ArtifactType != bundleMedia || (predicate != everything && proofs[i].predicate != predicate) {
 				return nil
 			}
-			proofs[i].predicate = m.Annotations["dev.sigstore.bundle.predicateType"]
 			if len(m.Layers) != 1 {
 				return nil // an empty text is no bundle, and refused as such
 			}
@@ -164,6 +187,7 @@ func (s *source) bundles(ctx context.Context, h v1.Hash) ([]found, []referrer, e
 	for i, r := range read {
 		switch {
 		case r.digest == v1.Hash{}:
+		case predicate != everything && proofs[i].predicate != predicate:
 		case r.manifest.ArtifactType == bundleMedia:
 			mine = append(mine, proofs[i])
 		default:
@@ -179,11 +203,15 @@ type referrer struct {
 	manifest v1.Manifest
 }
 
-// tagged reads the proofs under a tag.
-func (s *source) tagged(ctx context.Context, tag string) ([]found, error) {
+// tagged reads the proofs under a tag, all of them or those of a predicate
+// type.
+func (s *source) tagged(ctx context.Context, tag, predicate string) ([]found, error) {
 	var m v1.Manifest
 	if ok, err := s.tag(ctx, tag, &m); err != nil || !ok {
 		return nil, err
+	}
+	if predicate != everything {
+		m.Layers = slices.DeleteFunc(m.Layers, func(l v1.Descriptor) bool { return l.Annotations[tagPredicateKey] != predicate })
 	}
 	out := make([]found, len(m.Layers))
 	group, ctx := errgroup.WithContext(ctx)

@@ -135,7 +135,7 @@ func TestRegistryAnswers(t *testing.T) {
 			}
 			var all *verify.Error
 			if errors.As(err, &all) {
-				t.Errorf("an unanswered question was taken for an answer: %s", all.All())
+				t.Errorf("an unanswered question was taken for an answer: %v", errors.Join(all.Unwrap()...))
 			}
 			for _, w := range c.words {
 				if !strings.Contains(err.Error(), w) {

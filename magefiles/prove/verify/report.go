@@ -2,8 +2,8 @@ package verify
 
 import (
 	"fmt"
-	"strings"
 
+	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
@@ -18,8 +18,12 @@ type Report struct {
 	// Signer is the fingerprint of the key that was trusted.
 	Signer string `json:"signer"`
 	// Passed is true where every check passed.
-	Passed     bool        `json:"passed"`
-	Provenance *Provenance `json:"provenance,omitempty"`
+	Passed bool `json:"passed"`
+	// Withdrawn is set where the release is withdrawn by a statement of the
+	// trusted key. The proof holds all the same: it is the release that was
+	// made, and its makers say not to use it.
+	Withdrawn  *intoto.Withdrawal `json:"withdrawn,omitempty"`
+	Provenance *Provenance        `json:"provenance,omitempty"`
 	// Platforms are in the index's order.
 	Platforms []Platform `json:"platforms"`
 	Checks    []Check    `json:"checks"`
@@ -117,15 +121,6 @@ func (e *Error) Unwrap() []error {
 		out[i] = f
 	}
 	return out
-}
-
-// All gives every failure, a line each.
-func (e *Error) All() string {
-	var lines []string
-	for _, f := range e.Failures {
-		lines = append(lines, f.Message)
-	}
-	return strings.Join(lines, "\n")
 }
 
 // recorder collects checks.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -13,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
-	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
 
 // Action is one thing to do. Its String is its line in a dry run.
@@ -26,8 +24,15 @@ type Action interface {
 }
 
 // The ranks are the safe order: content, proofs, verification, names, page,
-// and the tags that people follow at the very end.
+// and the tags that people follow at the very end. What is in the registry
+// already and is to get a name is verified first of all.
+//
+// In a roll-back the content is the statement that withdraws the version: it
+// stands, and the registry shows it, before the first tag moves, so that no
+// release that runs beside it or after it died moves a tag back. Then `latest`
+// moves first; the forge's page comes last.
 const (
+	rankThere     = -1
 	rankBlobs     = 0
 	rankManifests = 100 // and the manifest's level
 	rankProofs    = 200 // and the manifest's level
@@ -40,7 +45,8 @@ const (
 	rankPublish   = 720
 	rankRolling   = 800 // and the tag's place in the order
 	rankSetLatest = 1 << 20
-	rankSkip      = 1<<20 + 1
+	rankAmend     = 1<<20 + 1
+	rankSkip      = 1<<20 + 2
 )
 
 // SendBlob sends content that the registry lacks.
@@ -190,15 +196,19 @@ type Verify struct {
 	Digest v1.Hash
 	// Version is zero for edge and nightly builds.
 	Version decide.Version
+	// there is true for what this run does not publish.
+	there bool
 }
 
 func (a Verify) String() string {
-	if a.Version.IsZero() {
-		return "verify " + short(a.Digest)
-	}
-	return fmt.Sprintf("verify %s (%s)", short(a.Digest), a.Version)
+	return "verify " + named(a.Digest, a.Version)
 }
-func (Verify) rank() int { return rankVerify }
+func (a Verify) rank() int {
+	if a.there {
+		return rankThere
+	}
+	return rankVerify
+}
 func (a Verify) do(ctx context.Context, r *run) error {
 	if r.held(a.Digest) {
 		return nil
@@ -248,108 +258,31 @@ func (a Skip) String() string               { return a.What + ": " + a.Why }
 func (Skip) rank() int                      { return rankSkip }
 func (Skip) do(context.Context, *run) error { return nil }
 
-// DraftRelease makes the forge's draft or brings its text up to date.
-type DraftRelease struct{ Release forge.Release }
-
-func (a DraftRelease) String() string { return "draft release " + a.Release.Tag }
-func (DraftRelease) rank() int        { return rankDraft }
-func (a DraftRelease) do(ctx context.Context, r *run) error {
-	return r.Forge.Draft(ctx, a.Release)
-}
-
-// UploadAsset puts a file into the forge's release.
-type UploadAsset struct {
-	Tag   string
-	Asset forge.Asset
-	path  string
-}
-
-func (a UploadAsset) String() string {
-	return fmt.Sprintf("upload %s (%d bytes) to release %s", a.Asset.Name, a.Asset.Size, a.Tag)
-}
-func (UploadAsset) rank() int { return rankAssets }
-func (a UploadAsset) do(ctx context.Context, r *run) error {
-	return r.Forge.Upload(ctx, a.Tag, a.Asset, func() (io.ReadCloser, error) {
-		f, err := os.Open(a.path)
-		if err != nil {
-			return nil, err
-		}
-		return &watched{f, r.Watch.sent}, nil
-	})
-}
-
-type watched struct {
-	io.ReadCloser
-	sent func(int64)
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
-	w.sent(int64(n))
-	return n, err
-}
-
-// DropAsset takes a file out of a draft that does not belong to the release.
-type DropAsset struct{ Tag, Name string }
-
-func (a DropAsset) String() string { return fmt.Sprintf("drop %s from draft %s", a.Name, a.Tag) }
-func (DropAsset) rank() int        { return rankAssets }
-func (a DropAsset) do(ctx context.Context, r *run) error {
-	return r.Forge.Drop(ctx, a.Tag, a.Name)
-}
-
-// PublishRelease makes the draft public.
-type PublishRelease struct{ Release forge.Release }
-
-func (a PublishRelease) String() string {
-	kind := "not as the latest"
-	if a.Release.Latest {
-		kind = "as the latest"
-	}
-	if a.Release.Prerelease {
-		kind = "as a pre-release"
-	}
-	return fmt.Sprintf("publish release %s %s", a.Release.Tag, kind)
-}
-func (PublishRelease) rank() int { return rankPublish }
-func (a PublishRelease) do(ctx context.Context, r *run) error {
-	return r.Forge.Publish(ctx, a.Release)
-}
-
-// SetLatest has the forge show another release first.
-type SetLatest struct{ Tag, From string }
-
-func (a SetLatest) String() string {
-	if a.From == "" {
-		return "show release " + a.Tag + " as the latest"
-	}
-	return fmt.Sprintf("show release %s as the latest instead of %s", a.Tag, a.From)
-}
-func (SetLatest) rank() int { return rankSetLatest }
-func (a SetLatest) do(ctx context.Context, r *run) error {
-	return r.Forge.SetLatest(ctx, a.Tag)
-}
-
 // MoveTag moves a rolling tag, or makes it where there was none.
 type MoveTag struct {
 	Tag string
 	// From is the zero value where the tag is absent.
 	From, To v1.Hash
-	// Version is zero for edge and nightly tags.
-	Version decide.Version
-	place   int
+	// Version is what stands at To, and Was what stood at From. They are zero
+	// for edge and nightly tags, Was also where it is not known.
+	Version, Was decide.Version
+	place        int
 }
 
 func (a MoveTag) String() string {
-	to := short(a.To)
-	if !a.Version.IsZero() {
-		to += " (" + a.Version.Image() + ")"
-	}
 	if a.From == (v1.Hash{}) {
-		return fmt.Sprintf("point tag %s at %s", a.Tag, to)
+		return fmt.Sprintf("point tag %s at %s", a.Tag, named(a.To, a.Version))
 	}
-	return fmt.Sprintf("move tag %s from %s to %s", a.Tag, short(a.From), to)
+	return fmt.Sprintf("move tag %s from %s to %s", a.Tag, named(a.From, a.Was), named(a.To, a.Version))
 }
+
+func named(h v1.Hash, v decide.Version) string {
+	if v.IsZero() {
+		return short(h)
+	}
+	return short(h) + " (" + v.Image() + ")"
+}
+
 func (a MoveTag) rank() int { return rankRolling + a.place }
 func (a MoveTag) do(ctx context.Context, r *run) error {
 	if !r.held(a.To) {
@@ -363,6 +296,9 @@ func (a MoveTag) do(ctx context.Context, r *run) error {
 		return nil
 	case now.Digest != a.From:
 		return &MovedError{a.Tag, a.From, now.Digest}
+	}
+	if err := r.standing(ctx, a.Tag, a.Version, a.To); err != nil {
+		return err
 	}
 	raw, d, ok, err := r.Registry.Manifest(ctx, a.To.String())
 	if err != nil {

@@ -26,6 +26,9 @@ type Publisher struct {
 	Forge    forge.Forge
 	// Verify is asked before anything gets a name.
 	Verify Verifier
+	// Withdrawn tells what may no longer get a rolling tag. Nil stands for a
+	// registry in which nothing was ever withdrawn.
+	Withdrawn Withdrawn
 	// Ancestor tells whether one commit is an ancestor of another; edge and
 	// nightly builds need it.
 	Ancestor func(ctx context.Context, ancestor, descendant string) (bool, error)
@@ -83,7 +86,7 @@ type Outcome struct {
 }
 
 // Converge observes, compares and applies until nothing is left to do. Where a
-// tag is moved by another run meanwhile, it looks again.
+// tag is moved or a version withdrawn by another run meanwhile, it looks again.
 func (p *Publisher) Converge(ctx context.Context, want Desired) (Outcome, error) {
 	out := Outcome{Proofs: map[v1.Hash]verify.Result{}}
 	const rounds = 4
@@ -98,7 +101,8 @@ func (p *Publisher) Converge(ctx context.Context, want Desired) (Outcome, error)
 		}
 		err = p.apply(ctx, actions, &out)
 		var moved *MovedError
-		if err == nil || round == rounds || !errors.As(err, &moved) {
+		var withdrawn *WithdrawnError
+		if err == nil || round == rounds || (!errors.As(err, &moved) && !errors.As(err, &withdrawn)) {
 			return out, err
 		}
 	}
@@ -117,6 +121,8 @@ type run struct {
 	*Publisher
 	mu  sync.Mutex
 	out *Outcome
+	// asked are the digests that are known not to be withdrawn.
+	asked map[v1.Hash]bool
 }
 
 func (r *run) hold(h v1.Hash, proof verify.Result) {
@@ -132,7 +138,7 @@ func (r *run) held(h v1.Hash) bool {
 }
 
 func (p *Publisher) apply(ctx context.Context, actions []Action, out *Outcome) error {
-	r := &run{Publisher: p, out: out}
+	r := &run{Publisher: p, out: out, asked: map[v1.Hash]bool{}}
 	for len(actions) > 0 {
 		n := 1
 		for n < len(actions) && actions[n].rank() == actions[0].rank() {

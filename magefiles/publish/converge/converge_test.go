@@ -110,17 +110,6 @@ func TestStory(t *testing.T) {
 			w.publish(forward.want)
 			w.want(map[string]made{"edge": forward, "nightly-2026-02-03": forward})
 
-			// A roll-back withdraws a version and lets the function speak.
-			bad, err := decide.ParseVersion("0.2.0")
-			ok(t, err)
-			done, _ = w.publish(Desired{Channel: decide.Stable, Withdrawn: []decide.Version{bad}})
-			w.want(map[string]made{"0.2.0": second, "0.2": second, "0": patch, "latest": patch, "0.1": patch})
-			if !slices.Contains(done, "tag 0.2 stays: every version that it could name is withdrawn") ||
-				!slices.Contains(done, "show release v0.1.1 as the latest instead of v0.2.0") {
-				t.Errorf("done: %q", done)
-			}
-			w.invariants(nil)
-
 			// What is there can be pulled.
 			p := w.publisher()
 			options, err := p.Registry.Remote(t.Context())

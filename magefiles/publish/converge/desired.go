@@ -27,9 +27,9 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
 )
 
-// Desired is what should be once a release is done. Its zero value with a
-// Channel of decide.Stable and Withdrawn versions is a roll-back: no image,
-// rolling tags alone.
+// Desired is what should be once a release is done. Without an image it is a
+// roll-back, or its end: a Channel of decide.Stable, Withdrawn or Restored
+// versions, the statement that says so among the Manifests, and notes to Amend.
 type Desired struct {
 	Channel decide.Channel
 	// Version is zero for edge and nightly builds.
@@ -38,14 +38,19 @@ type Desired struct {
 	// Image is the multi-arch index; the zero value stands for no image.
 	Image v1.Hash
 	// Manifests are the image and its proofs, children before parents and
-	// subjects before their referrers.
+	// subjects before their referrers. The subject may be in the registry.
 	Manifests []Manifest
 	// Immutable tags are made once and never moved.
 	Immutable []string
 	// Forward tags follow the main branch and never go back on it.
 	Forward []string
-	// Withdrawn are stable versions that no rolling tag may name.
-	Withdrawn []decide.Version
+	// Withdrawn are stable versions that are withdrawn in this run, Restored
+	// those whose withdrawal is taken back. What was withdrawn before is read
+	// from the registry ([Publisher.Withdrawn]).
+	Withdrawn, Restored []decide.Version
+	// Amend changes the notes of public releases, by tag. Each function given
+	// its own result changes nothing.
+	Amend map[string]func(notes string) string
 	// Release is the forge's page, nil where there is none.
 	Release *forge.Release
 	// Why is the maintainer's reason to go on although the commit's tag stands
@@ -102,7 +107,6 @@ func (b Blob) send() registry.Blob {
 type Extras struct {
 	// Name and Notes go on the release page.
 	Name, Notes string
-	Withdrawn   []decide.Version
 	Why         string
 }
 
@@ -113,7 +117,7 @@ func Want(b *bundle.Bundle, tags []decide.Tag, x Extras) (Desired, error) {
 	ref := b.Plan.Ref
 	want := Desired{
 		Channel: ref.Channel, Version: ref.Version, Commit: b.Plan.Commit,
-		Withdrawn: x.Withdrawn, Why: x.Why, paths: map[string]string{},
+		Why: x.Why, paths: map[string]string{},
 	}
 	for _, t := range tags {
 		switch {
@@ -176,6 +180,37 @@ type content struct {
 	Annotations  map[string]string `json:"annotations"`
 }
 
+// parts are the config, where there is one, and the layers.
+func (c content) parts() []v1.Descriptor {
+	if c.Config == nil {
+		return c.Layers
+	}
+	return append([]v1.Descriptor{*c.Config}, c.Layers...)
+}
+
+// partOf says what a part is.
+func (c content) partOf(i int, what string) string {
+	if c.Config != nil && i == 0 {
+		return "config of " + what
+	}
+	return "layer of " + what
+}
+
+// refer notes what a referrer looks like in the list of its subject.
+func (m *Manifest) refer(c content) {
+	if c.Subject == nil {
+		return
+	}
+	m.Subject = &c.Subject.Digest
+	m.referrer = v1.Descriptor{
+		MediaType: m.MediaType, Digest: m.Digest, Size: int64(len(m.Raw)),
+		ArtifactType: c.ArtifactType, Annotations: c.Annotations,
+	}
+	if m.referrer.ArtifactType == "" && c.Config != nil {
+		m.referrer.ArtifactType = string(c.Config.MediaType)
+	}
+}
+
 func (w *walker) walk(d v1.Descriptor, role bundle.Role) error {
 	if _, done := w.level[d.Digest]; done {
 		return nil
@@ -204,19 +239,11 @@ func (w *walker) walk(d v1.Descriptor, role bundle.Role) error {
 		}
 		m.level = max(m.level, w.level[child.Digest]+1)
 	}
-	parts := c.Layers
-	if c.Config != nil {
-		parts = append([]v1.Descriptor{*c.Config}, parts...)
-	}
-	for i, part := range parts {
+	for i, part := range c.parts() {
 		if !part.MediaType.IsDistributable() {
 			continue
 		}
-		blob := Blob{Digest: part.Digest, Size: part.Size, path: w.b.Path(part.Digest)}
-		blob.What = "layer of " + m.What
-		if c.Config != nil && i == 0 {
-			blob.What = "config of " + m.What
-		}
+		blob := Blob{Digest: part.Digest, Size: part.Size, What: c.partOf(i, m.What), path: w.b.Path(part.Digest)}
 		if _, err := os.Stat(blob.path); err != nil {
 			if int64(len(part.Data)) != part.Size {
 				return fmt.Errorf("blob %s of %s is missing: make the bundle anew", part.Digest, m.What)
@@ -226,16 +253,9 @@ func (w *walker) walk(d v1.Descriptor, role bundle.Role) error {
 		m.Blobs = append(m.Blobs, blob)
 	}
 	if s := c.Subject; s != nil {
-		m.Subject = &s.Digest
 		m.level = max(m.level, w.level[s.Digest]+1)
-		m.referrer = v1.Descriptor{
-			MediaType: m.MediaType, Digest: m.Digest, Size: int64(len(raw)),
-			ArtifactType: c.ArtifactType, Annotations: c.Annotations,
-		}
-		if m.referrer.ArtifactType == "" && c.Config != nil {
-			m.referrer.ArtifactType = string(c.Config.MediaType)
-		}
 	}
+	m.refer(c)
 	if role == bundle.Tagged {
 		if m.Tag = d.Annotations[bundle.RefNameKey]; m.Tag == "" {
 			return fmt.Errorf("manifest %s is to be found by a tag and has none", d.Digest)
@@ -302,14 +322,15 @@ func (d Desired) image() Manifest {
 }
 
 // rolling is where the aliases of stable versions should point.
-func (d Desired) rolling(published []decide.Version) map[string]decide.Version {
+func (d Desired) rolling(have State) map[string]decide.Version {
 	if d.Channel != decide.Stable {
 		return nil
 	}
+	published := have.Published
 	if !d.Version.IsZero() {
 		published = append(slices.Clone(published), d.Version)
 	}
-	return decide.Rolling(published, d.Withdrawn)
+	return decide.Rolling(published, d.withdrawn(have.Withdrawn))
 }
 
 // releaseTag names the forge's release of a version.

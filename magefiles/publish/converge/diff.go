@@ -19,6 +19,9 @@ import (
 // [*TagError], a [*CommitTagError], or a [*forge.ConflictError].
 func Diff(want Desired, have State) ([]Action, error) {
 	d := differ{want: want, have: have}
+	if err := d.withdrawals(); err != nil {
+		return nil, err
+	}
 	d.content()
 	if err := d.immutable(); err != nil {
 		return nil, err
@@ -30,6 +33,7 @@ func Diff(want Desired, have State) ([]Action, error) {
 	if err := d.rolling(); err != nil {
 		return nil, err
 	}
+	d.amend()
 	d.proofs()
 	slices.SortStableFunc(d.out, func(a, b Action) int { return cmp.Compare(a.rank(), b.rank()) })
 	return d.out, nil
@@ -155,7 +159,7 @@ func (d *differ) public(want, found forge.Release) error {
 // latest is the release that the forge should show first, "" for none or where
 // that is not this run's affair.
 func (d *differ) latest() string {
-	if v, ok := d.want.rolling(d.have.Published)[decide.Latest]; ok {
+	if v, ok := d.want.rolling(d.have)[decide.Latest]; ok {
 		return d.want.releaseTag(v)
 	}
 	return ""
@@ -183,8 +187,12 @@ func (d *differ) rolling() error {
 	if d.want.Channel != decide.Stable {
 		return nil
 	}
-	rolling := d.want.rolling(d.have.Published)
-	for i, alias := range decide.RollingOrder(rolling) {
+	rolling := d.want.rolling(d.have)
+	order := decide.RollingOrder(rolling)
+	if len(d.want.Withdrawn) > 0 { // most people follow the most general ones
+		slices.Reverse(order)
+	}
+	for i, alias := range order {
 		v := rolling[alias]
 		to, ok := d.have.Tags[v.Image()]
 		if v.Compare(d.want.Version) == 0 && d.want.Image != (v1.Hash{}) {
@@ -194,8 +202,11 @@ func (d *differ) rolling() error {
 			return fmt.Errorf("tag %s belongs at version %s, which the registry lists and does not have: run this again in a minute", alias, v)
 		}
 		if found := d.have.Tags[alias]; found != to {
-			d.add(MoveTag{Tag: alias, From: found, To: to, Version: v, place: i})
+			d.add(MoveTag{Tag: alias, From: found, To: to, Was: d.have.version(found), Version: v, place: i})
 		}
+	}
+	if d.want.Image != (v1.Hash{}) && among(d.want.withdrawn(d.have.Withdrawn), d.want.Version) {
+		d.add(Skip{"no rolling tag moves to version " + d.want.Version.String(), "it is withdrawn"})
 	}
 	for _, tag := range d.have.Names {
 		if _, ok := rolling[tag]; !ok && aliasForm.MatchString(tag) {
@@ -203,7 +214,11 @@ func (d *differ) rolling() error {
 		}
 	}
 	if tag := d.latest(); tag != "" && d.have.Latest != tag && d.shown(tag) {
-		d.add(SetLatest{tag, d.have.Latest})
+		if d.have.OwnLatest {
+			d.add(Skip{"the forge shows " + cmp.Or(d.have.Latest, "no release") + " as the latest", "it chooses by itself; it should be " + tag})
+		} else {
+			d.add(SetLatest{tag, d.have.Latest})
+		}
 	}
 	return nil
 }
@@ -229,13 +244,17 @@ func (d *differ) proofs() {
 			mine = true
 		}
 	}
-	if d.want.Image != (v1.Hash{}) {
-		if _, moves := needed[d.want.Image]; moves || mine {
-			needed[d.want.Image] = d.want.Version
-			d.add(ReadBack{d.want.Manifests})
-		}
+	_, moves := needed[d.want.Image]
+	if len(d.want.Manifests) > 0 && (moves || mine) {
+		d.add(ReadBack{d.want.Manifests})
+	}
+	if d.want.Image != (v1.Hash{}) && (moves || mine) {
+		needed[d.want.Image] = d.want.Version
+	}
+	if mine || len(needed) > 0 {
+		d.confirm()
 	}
 	for _, h := range slices.SortedFunc(maps.Keys(needed), func(a, b v1.Hash) int { return cmp.Compare(a.Hex, b.Hex) }) {
-		d.add(Verify{h, needed[h]})
+		d.add(Verify{Digest: h, Version: needed[h], there: h != d.want.Image})
 	}
 }

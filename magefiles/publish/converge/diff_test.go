@@ -77,6 +77,12 @@ func random(r *rand.Rand, want Desired, others []v1.Hash) State {
 		}
 		s.Release = &found
 	}
+	for _, v := range s.Published {
+		if r.IntN(4) == 0 {
+			s.Withdrawn = append(s.Withdrawn, v)
+		}
+	}
+	s.OwnLatest = r.IntN(4) == 0
 	s.Latest, s.LatestPublic = []string{"", "v0.1.0", "v0.3.0"}[r.IntN(3)], maybe()
 	return s
 }
@@ -160,6 +166,10 @@ func inOrder(want Desired, have State, actions []Action) error {
 			if !verified[want.Image] {
 				return fmt.Errorf("%s before it was verified", a)
 			}
+		case SetLatest:
+			if have.OwnLatest {
+				return fmt.Errorf("%s on a forge that chooses by itself", a)
+			}
 		case UploadAsset:
 			assets[a.Asset.Name] = true
 		case DropAsset:
@@ -175,6 +185,9 @@ func inOrder(want Desired, have State, actions []Action) error {
 			if moved {
 				return fmt.Errorf("%s after latest", a)
 			}
+			if among(have.Withdrawn, a.Version) && !a.Version.IsZero() {
+				return fmt.Errorf("%s, which is withdrawn", a)
+			}
 			if want.Channel == decide.Candidate || (want.Channel == decide.Edge && (a.Tag == "latest" || a.Tag == "0")) {
 				return fmt.Errorf("%s by a %s", a, want.Channel)
 			}
@@ -185,4 +198,146 @@ func inOrder(want Desired, have State, actions []Action) error {
 		}
 	}
 	return nil
+}
+
+// TestRolledBack says what a roll-back does to registry and forge, state by
+// state. Digests are the versions' names, tags are written tag=version.
+func TestRolledBack(t *testing.T) {
+	hash := func(s string) v1.Hash { h, _, _ := v1.SHA256(strings.NewReader(s)); return h }
+	statement := Manifest{Digest: hash("statement"), Proof: true, What: "statement"}
+	banner := func(notes string) string { return "!" + strings.TrimPrefix(notes, "!") }
+	for _, tt := range []struct {
+		name                string
+		withdraw, restore   string
+		published, tags     string
+		known               string
+		latest              string
+		public, own, stands bool
+		notes               map[string]string
+		want, says          string
+	}{
+		{
+			name: "the highest", withdraw: "0.2.0", published: "0.1.0 0.1.1 0.2.0",
+			tags: "0.1=0.1.1 0.2=0.2.0 0=0.2.0 latest=0.2.0", latest: "v0.2.0", public: true, notes: map[string]string{"v0.2.0": "n"},
+			want: "verify 0.1.1, put, read, confirm 0.2.0, latest 0.2.0>0.1.1, 0 0.2.0>0.1.1, show v0.1.1, amend v0.2.0 !n, skip tag 0.2 stays",
+		},
+		{
+			name: "again", withdraw: "0.2.0", stands: true, published: "0.1.0 0.1.1 0.2.0", known: "0.2.0",
+			tags: "0.1=0.1.1 0.2=0.2.0 0=0.1.1 latest=0.1.1", latest: "v0.1.1", public: true, notes: map[string]string{"v0.2.0": "!n"},
+			want: "skip tag 0.2 stays",
+		},
+		{
+			name: "died after the statement", withdraw: "0.2.0", stands: true, published: "0.1.1 0.2.0",
+			tags: "0.1=0.1.1 0.2=0.2.0 0=0.2.0 latest=0.2.0", latest: "v0.2.0", public: true, notes: map[string]string{"v0.2.0": "n"},
+			want: "verify 0.1.1, confirm 0.2.0, latest 0.2.0>0.1.1, 0 0.2.0>0.1.1, show v0.1.1, amend v0.2.0 !n, skip tag 0.2 stays",
+		},
+		{
+			name: "several majors", withdraw: "1.1.0", published: "0.9.0 1.0.0 1.0.1 1.1.0",
+			tags: "0.9=0.9.0 0=0.9.0 1.0=1.0.1 1.1=1.1.0 1=1.1.0 latest=1.1.0", latest: "v1.1.0", public: true,
+			want: "verify 1.0.1, put, read, confirm 1.1.0, latest 1.1.0>1.0.1, 1 1.1.0>1.0.1, show v1.0.1, skip tag 1.1 stays, skip the notes of release v1.1.0 stay",
+		},
+		{
+			name: "the last of a line", withdraw: "0.2.1", published: "0.2.0 0.2.1 0.3.0",
+			tags: "0.2=0.2.1 0.3=0.3.0 0=0.3.0 latest=0.3.0", latest: "v0.3.0", public: true, notes: map[string]string{"v0.2.1": "n"},
+			want: "verify 0.2.0, put, read, confirm 0.2.1, 0.2 0.2.1>0.2.0, amend v0.2.1 !n",
+		},
+		{
+			name: "one that no alias names", withdraw: "0.1.0", published: "0.1.0 0.1.1",
+			tags: "0.1=0.1.1 0=0.1.1 latest=0.1.1", latest: "v0.1.1", public: true, notes: map[string]string{"v0.1.0": "n"},
+			want: "put, read, confirm 0.1.0, amend v0.1.0 !n",
+		},
+		{
+			name: "what was withdrawn before is passed over", withdraw: "0.3.0", published: "0.1.0 0.2.0 0.3.0", known: "0.2.0",
+			tags: "0.1=0.1.0 0.2=0.2.0 0.3=0.3.0 0=0.3.0 latest=0.3.0", latest: "v0.3.0", public: true, notes: map[string]string{"v0.3.0": "n"},
+			want: "verify 0.1.0, put, read, confirm 0.3.0, latest 0.3.0>0.1.0, 0 0.3.0>0.1.0, show v0.1.0, amend v0.3.0 !n, skip tag 0.2 stays, skip tag 0.3 stays",
+		},
+		{
+			name: "the only one", withdraw: "0.1.0", published: "0.1.0",
+			tags: "0.1=0.1.0 0=0.1.0 latest=0.1.0", latest: "v0.1.0", notes: map[string]string{"v0.1.0": "n"},
+			want: "put, read, confirm 0.1.0, amend v0.1.0 !n, skip tag 0 stays, skip tag 0.1 stays, skip tag latest stays",
+		},
+		{
+			name: "restored", restore: "0.2.0", published: "0.1.0 0.2.0", known: "0.2.0",
+			tags: "0.1=0.1.0 0.2=0.2.0 0=0.1.0 latest=0.1.0", latest: "v0.1.0", public: true, notes: map[string]string{"v0.2.0": "n"},
+			want: "verify 0.2.0, put, read, confirm 0.2.0 not, 0 0.1.0>0.2.0, latest 0.1.0>0.2.0, show v0.2.0, amend v0.2.0 !n",
+		},
+		{
+			name: "the forge chooses by itself", withdraw: "0.2.0", published: "0.1.0 0.2.0", own: true,
+			tags: "0.1=0.1.0 0.2=0.2.0 0=0.2.0 latest=0.2.0", latest: "v0.2.0", public: true, notes: map[string]string{"v0.2.0": "n"},
+			want: "verify 0.1.0, put, read, confirm 0.2.0, latest 0.2.0>0.1.0, 0 0.2.0>0.1.0, amend v0.2.0 !n, skip tag 0.2 stays, skip the forge shows v0.2.0 as the latest",
+		},
+		{
+			name: "the page of the other one is a draft", withdraw: "0.2.0", published: "0.1.0 0.2.0",
+			tags: "0.1=0.1.0 0.2=0.2.0 0=0.2.0 latest=0.2.0", latest: "v0.2.0", notes: map[string]string{"v0.2.0": "n"},
+			want: "verify 0.1.0, put, read, confirm 0.2.0, latest 0.2.0>0.1.0, 0 0.2.0>0.1.0, amend v0.2.0 !n, skip tag 0.2 stays",
+		},
+		{name: "not published", withdraw: "0.3.0", published: "0.1.0", says: "version 0.3.0 is not in the registry: there is nothing to withdraw or restore"},
+		{name: "not published, restored", restore: "0.3.0", published: "0.1.0", says: "version 0.3.0 is not in the registry"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			want := Desired{Channel: decide.Stable, Amend: map[string]func(string) string{"v" + tt.withdraw + tt.restore: banner}}
+			if !tt.stands {
+				want.Manifests = []Manifest{statement}
+			}
+			if tt.withdraw != "" {
+				want.Withdrawn = []decide.Version{version(t, tt.withdraw)}
+			} else {
+				want.Restored = []decide.Version{version(t, tt.restore)}
+			}
+			have := State{Tags: map[string]v1.Hash{}, Latest: tt.latest, LatestPublic: tt.public, OwnLatest: tt.own, Notes: tt.notes}
+			names := map[v1.Hash]string{}
+			for _, v := range strings.Fields(tt.published) {
+				have.Published = append(have.Published, version(t, v))
+				have.Tags[v], names[hash(v)] = hash(v), v
+			}
+			for _, v := range strings.Fields(tt.known) {
+				have.Withdrawn = append(have.Withdrawn, version(t, v))
+			}
+			for _, pair := range strings.Fields(tt.tags) {
+				tag, v, _ := strings.Cut(pair, "=")
+				have.Tags[tag] = hash(v)
+				have.Names = append(have.Names, tag)
+			}
+			slices.Sort(have.Names)
+			actions, err := Diff(want, have)
+			if tt.says != "" {
+				says(t, err, tt.says)
+				return
+			}
+			ok(t, err)
+			var got []string
+			for _, a := range actions {
+				switch a := a.(type) {
+				case PutManifest:
+					got = append(got, "put")
+				case ReadBack:
+					got = append(got, "read")
+				case Verify:
+					got = append(got, "verify "+names[a.Digest])
+				case Confirm:
+					line := "confirm " + names[a.Digest]
+					if !a.Withdrawn {
+						line += " not"
+					}
+					got = append(got, line)
+				case MoveTag:
+					got = append(got, fmt.Sprintf("%s %s>%s", a.Tag, names[a.From], names[a.To]))
+					if a.Was.String() != names[a.From] || a.Version.String() != names[a.To] {
+						t.Errorf("%s was %s and is %s", a.Tag, a.Was, a.Version)
+					}
+				case SetLatest:
+					got = append(got, "show "+a.Tag)
+				case AmendRelease:
+					got = append(got, "amend "+a.Tag+" "+a.Notes)
+				case Skip:
+					got = append(got, "skip "+a.What)
+				default:
+					got = append(got, a.String())
+				}
+			}
+			if line := strings.Join(got, ", "); line != tt.want {
+				t.Errorf("got  %s\nwant %s", line, tt.want)
+			}
+		})
+	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
 )
 
 // TagError says that an immutable version tag stands at another digest.
@@ -55,6 +57,18 @@ type UnprovenError struct {
 
 func (e *UnprovenError) Error() string {
 	return fmt.Sprintf("tag %s is not moved to %s: that digest was not verified in this run", e.Tag, e.Digest)
+}
+
+// WithdrawnError says that a version was withdrawn by somebody else while this
+// run was at work. Observing again settles it.
+type WithdrawnError struct {
+	Tag     string
+	Version decide.Version
+	Reason  string
+}
+
+func (e *WithdrawnError) Error() string {
+	return fmt.Sprintf("tag %s is not moved to version %s: it was withdrawn while this run was at work (%s): run it again", e.Tag, e.Version, e.Reason)
 }
 
 func name(h v1.Hash) string {

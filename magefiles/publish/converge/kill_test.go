@@ -154,6 +154,10 @@ func (f reapedForge) SetLatest(ctx context.Context, tag string) error {
 	return f.do(func(bool) error { return f.Forge.SetLatest(ctx, tag) })
 }
 
+func (f reapedForge) Amend(ctx context.Context, tag, notes string) error {
+	return f.do(func(bool) error { return f.Forge.Amend(ctx, tag, notes) })
+}
+
 func (f reapedForge) Upload(ctx context.Context, tag string, a forge.Asset, c forge.Content) error {
 	return f.do(func(half bool) error {
 		if half {

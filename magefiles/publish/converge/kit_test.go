@@ -29,6 +29,9 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
@@ -169,11 +172,19 @@ type world struct {
 	releases string
 	// proven is called for every digest that is verified.
 	proven func(v1.Hash)
+	// key signs withdrawals, which are kept in the format.
+	key    *attest.Key
+	format product.ProofFormat
 }
 
 func newWorld(t testing.TB, h http.Handler) *world {
 	t.Helper()
-	w := &world{t: t, server: httptest.NewServer(h), releases: filepath.Join(t.TempDir(), "releases")}
+	key, err := attest.NewKey()
+	ok(t, err)
+	w := &world{
+		t: t, server: httptest.NewServer(h), releases: filepath.Join(t.TempDir(), "releases"),
+		key: key, format: product.ProofBundles,
+	}
 	t.Cleanup(w.server.Close)
 	return w
 }
@@ -193,6 +204,13 @@ func (w *world) publisher() *Publisher {
 			w.proven(h)
 		}
 		return verifier(ctx, h, v)
+	}
+	p.Withdrawn = func(ctx context.Context, h v1.Hash) (*intoto.Withdrawal, error) {
+		options, err := p.Registry.Remote(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return verify.Withdrawals(ctx, p.Registry.Digest(h), verify.Trust{Key: w.key.PublicPEM(), Format: w.format}, options...)
 	}
 	return p
 }

@@ -3,6 +3,7 @@ package converge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,9 @@ type State struct {
 	Names []string
 	// Published are the stable versions among them.
 	Published []decide.Version
+	// Withdrawn are those among them that are withdrawn, as far as a rolling
+	// tag would name them.
+	Withdrawn []decide.Version
 	// Unlisted are the wanted referrers that their subject does not show,
 	// neither through the referrers API nor under the fallback tag.
 	Unlisted map[v1.Hash][]v1.Descriptor
@@ -47,6 +51,10 @@ type State struct {
 	// LatestPublic tells whether the one that it should show is public.
 	Latest       string
 	LatestPublic bool
+	// OwnLatest is true where the forge chooses by itself which one that is.
+	OwnLatest bool
+	// Notes are those of the public releases that are to be amended, by tag.
+	Notes map[string]string
 }
 
 // Position is where a forward tag stands.
@@ -60,20 +68,9 @@ type Position struct {
 
 // Observe looks at registry and forge. It changes nothing.
 func (p *Publisher) Observe(ctx context.Context, want Desired) (State, error) {
-	o := observer{Publisher: p, want: want, s: State{
-		Manifests: map[v1.Hash]bool{}, Blobs: map[v1.Hash]bool{}, Tags: map[string]v1.Hash{},
-		Unlisted: map[v1.Hash][]v1.Descriptor{}, Untagged: map[string]bool{}, Edge: map[string]Position{},
-	}}
-	if err := p.Registry.Connect(ctx); err != nil {
+	o := p.observer(want)
+	if err := o.observe(ctx); err != nil {
 		return State{}, err
-	}
-	for _, round := range []func(context.Context, *errgroup.Group){o.first, o.second} {
-		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(p.jobs())
-		round(ctx, g)
-		if err := g.Wait(); err != nil {
-			return State{}, fmt.Errorf("looking at what is published: %w", err)
-		}
 	}
 	return o.s, nil
 }
@@ -83,12 +80,44 @@ type observer struct {
 	want Desired
 	mu   sync.Mutex
 	s    State
+	// asked are the tags that were looked at.
+	asked map[string]bool
+}
+
+func (p *Publisher) observer(want Desired) *observer {
+	return &observer{Publisher: p, want: want, asked: map[string]bool{}, s: State{
+		Manifests: map[v1.Hash]bool{}, Blobs: map[v1.Hash]bool{}, Tags: map[string]v1.Hash{},
+		Unlisted: map[v1.Hash][]v1.Descriptor{}, Untagged: map[string]bool{}, Edge: map[string]Position{},
+		Notes: map[string]string{},
+	}}
+}
+
+func (o *observer) observe(ctx context.Context) error {
+	if err := o.Registry.Connect(ctx); err != nil {
+		return err
+	}
+	for _, round := range []func(context.Context, *errgroup.Group){o.first, o.second} {
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(o.jobs())
+		round(ctx, g)
+		if err := g.Wait(); err != nil {
+			return fmt.Errorf("looking at what is published: %w", err)
+		}
+	}
+	return nil
 }
 
 func (o *observer) set(f func(*State)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	f(&o.s)
+}
+
+// state gives what is known so far.
+func (o *observer) state() State {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.s
 }
 
 // first asks what depends on nothing else.
@@ -128,12 +157,25 @@ func (o *observer) first(ctx context.Context, g *errgroup.Group) {
 	if o.want.Channel == decide.Stable {
 		g.Go(func() error {
 			names, err := o.Registry.Tags(ctx)
-			o.set(func(s *State) { s.Names, s.Published = names, stable(names) })
+			o.set(func(s *State) { s.Names, s.Published = names, versions(names, decide.Stable) })
 			return err
 		})
 		g.Go(func() error {
 			latest, err := o.Forge.Latest(ctx)
-			o.set(func(s *State) { s.Latest = latest })
+			own := errors.Is(err, forge.ErrOwnLatest)
+			o.set(func(s *State) { s.Latest, s.OwnLatest = latest, own })
+			if own {
+				return nil
+			}
+			return err
+		})
+	}
+	for tag := range o.want.Amend {
+		g.Go(func() error {
+			r, err := o.Forge.Find(ctx, tag)
+			if r != nil && !r.Draft {
+				o.set(func(s *State) { s.Notes[tag] = r.Notes })
+			}
 			return err
 		})
 	}
@@ -170,26 +212,7 @@ func (o *observer) second(ctx context.Context, g *errgroup.Group) {
 			})
 		}
 	}
-	rolling := o.want.rolling(o.s.Published)
-	looked := slices.Clone(o.want.Immutable)
-	for alias, v := range rolling {
-		for _, tag := range []string{alias, v.Image()} {
-			if !slices.Contains(looked, tag) {
-				looked = append(looked, tag)
-				g.Go(func() error { return o.tag(ctx, tag) })
-			}
-		}
-	}
-	if v, ok := rolling[decide.Latest]; ok {
-		tag := o.want.releaseTag(v)
-		if o.s.Latest != tag && (o.want.Release == nil || tag != o.want.Release.Tag) {
-			g.Go(func() error {
-				r, err := o.Forge.Find(ctx, tag)
-				o.set(func(s *State) { s.LatestPublic = r != nil && !r.Draft })
-				return err
-			})
-		}
-	}
+	g.Go(func() error { return o.rolling(ctx) })
 	for _, tag := range o.want.Forward {
 		if h, ok := tags[tag]; ok && h != o.want.Image {
 			g.Go(func() error { return o.edge(ctx, tag, h) })
@@ -205,7 +228,35 @@ func (o *observer) second(ctx context.Context, g *errgroup.Group) {
 	}
 }
 
+// aliases looks where the rolling tags stand, and whether the release that the
+// forge should show first is there.
+func (o *observer) aliases(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(o.jobs())
+	rolling := o.want.rolling(o.state())
+	for alias := range rolling {
+		g.Go(func() error { return o.tag(ctx, alias) })
+	}
+	if v, ok := rolling[decide.Latest]; ok {
+		tag := o.want.releaseTag(v)
+		if o.s.Latest != tag && (o.want.Release == nil || tag != o.want.Release.Tag) {
+			g.Go(func() error {
+				r, err := o.Forge.Find(ctx, tag)
+				o.set(func(s *State) { s.LatestPublic = r != nil && !r.Draft })
+				return err
+			})
+		}
+	}
+	return g.Wait()
+}
+
+// tag asks once where a tag stands.
 func (o *observer) tag(ctx context.Context, tag string) error {
+	asked := false
+	o.set(func(s *State) { asked, o.asked[tag] = o.asked[tag], true })
+	if asked {
+		return nil
+	}
 	d, ok, err := o.Registry.Head(ctx, tag)
 	if ok {
 		o.set(func(s *State) { s.Tags[tag] = d.Digest })
@@ -238,11 +289,11 @@ func (o *observer) edge(ctx context.Context, tag string, h v1.Hash) error {
 	return nil
 }
 
-// stable picks the stable versions out of a list of tags.
-func stable(tags []string) []decide.Version {
+// versions picks those of a channel out of a list of tags, the lowest first.
+func versions(tags []string, channel decide.Channel) []decide.Version {
 	var out []decide.Version
 	for _, t := range tags {
-		if v, err := decide.ParseVersion(t); err == nil && v.Channel() == decide.Stable {
+		if v, err := decide.ParseVersion(t); err == nil && v.Channel() == channel {
 			out = append(out, v)
 		}
 	}

@@ -1,0 +1,70 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
+)
+
+// Withdrawals reads what was said of a release after it was published, and
+// gives the statement that counts ([intoto.Counts]); nil where there is none.
+// Statements of another key, and those about another digest, never count.
+//
+// Nothing but these statements is read: one list of referrers, one tag, or both
+// where the trust names no format. The options say how to reach the registry. A
+// registry that does not answer is an error, and so is a statement of the
+// trusted key that cannot be read.
+func Withdrawals(ctx context.Context, ref name.Digest, trust Trust, opts ...remote.Option) (*intoto.Withdrawal, error) {
+	fail := func(err error) (*intoto.Withdrawal, error) {
+		return nil, fmt.Errorf("looking whether %s is withdrawn: %w", ref, err)
+	}
+	judge, err := trust.judge()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := v1.NewHash(ref.DigestStr())
+	if err != nil {
+		return fail(err)
+	}
+	src, err := newSource(ref.Context(), opts)
+	if err != nil {
+		return nil, err
+	}
+	var bundles, atts []found
+	if trust.Format != product.ProofTags {
+		if bundles, _, err = src.bundles(ctx, digest, intoto.WithdrawalType); err != nil {
+			return fail(err)
+		}
+	}
+	if trust.Format != product.ProofBundles {
+		if atts, err = src.tagged(ctx, proofTag(digest, "att"), intoto.WithdrawalType); err != nil {
+			return fail(err)
+		}
+	}
+	p := &proofs{digest: digest}
+	src.judge(ctx, judge, p, bundles, nil, atts)
+	w, err := withdrawal(p)
+	if err != nil {
+		return fail(err)
+	}
+	return w, nil
+}
+
+// withdrawal gives the statement that counts among the proofs.
+func withdrawal(p *proofs) (*intoto.Withdrawal, error) {
+	var all []intoto.Withdrawal
+	for _, s := range p.of(intoto.WithdrawalType) {
+		w, err := intoto.DecodeWithdrawal(s)
+		if err != nil {
+			return nil, fmt.Errorf("a statement of the trusted key cannot be read, is it from a newer suite? %w", err)
+		}
+		all = append(all, w)
+	}
+	return intoto.Counts(all), nil
+}
