@@ -44,8 +44,8 @@ type Step struct {
 }
 
 // Run runs fn as a step at the top of the list. Its error is returned as it
-// is and not printed: the caller that ends the run prints it once, with
-// [UI.Error].
+// is and not printed: mage prints the one that ends the run, and in Actions
+// [UI.Fail] annotates it.
 func (u *UI) Run(ctx context.Context, name string, fn func(ctx context.Context, s *Step) error) error {
 	return u.run(ctx, nil, name, fn)
 }

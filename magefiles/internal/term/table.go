@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/markdown"
 )
 
 // Table writes rows under headers, in columns, with secrets replaced. It is for
@@ -82,8 +84,7 @@ func blocks(headers []string, rows [][]string) string {
 // page of the run. It fails only where that page cannot be written.
 func (u *UI) Summary() error {
 	var rows [][]string
-	var page strings.Builder
-	page.WriteString("| step | time | outcome |\n|---|---:|---|\n")
+	var cells [][]string
 	for _, s := range u.Steps() {
 		outcome := "done"
 		switch {
@@ -102,7 +103,7 @@ func (u *UI) Summary() error {
 		elapsed := Elapsed(s.Elapsed)
 		// Indented with dots: white space at the start of a cell is taken out.
 		rows = append(rows, []string{strings.Repeat(". ", s.Depth) + s.Name, elapsed, outcome})
-		fmt.Fprintf(&page, "| %s%s | %s | %s |\n", strings.Repeat("&emsp;", s.Depth), cell(s.Name), elapsed, cell(outcome))
+		cells = append(cells, []string{strings.Repeat("· ", s.Depth) + s.Name, elapsed, outcome})
 	}
 	if len(rows) == 0 {
 		return nil
@@ -112,28 +113,5 @@ func (u *UI) Summary() error {
 		width, _ = u.size()
 	}
 	u.Println("%s", strings.TrimRight(table(width, []string{"STEP", "TIME", "OUTCOME"}, rows), "\n"))
-	return u.page(page.String())
-}
-
-// page appends Markdown to the page of the run, in Actions.
-func (u *UI) page(text string) error {
-	if u.stepReport == "" {
-		return nil
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	f, err := os.OpenFile(u.stepReport, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("writing the step summary (GITHUB_STEP_SUMMARY): %w", err)
-	}
-	if _, err := f.WriteString(u.hide.Replace(text)); err != nil {
-		_ = f.Close() // the first error tells more
-		return fmt.Errorf("writing the step summary (GITHUB_STEP_SUMMARY): %w", err)
-	}
-	return f.Close()
-}
-
-// cell escapes text for a table in Markdown.
-func cell(s string) string {
-	return strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;").Replace(s)
+	return u.Page(markdown.Table([]string{"step", "time", "outcome"}, cells))
 }

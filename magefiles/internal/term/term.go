@@ -1,7 +1,7 @@
 // Package term is what a person sees of a run: a live list of steps on a
 // terminal, grouped lines in GitHub's and Gitea's Actions, plain lines
 // elsewhere. All of it goes to standard error: standard output is for results.
-// It knows no other package of the suite.
+// It knows markdown and no other package of the suite.
 package term
 
 import (
@@ -32,6 +32,7 @@ type UI struct {
 	size       func() (width, height int)
 	now        func() time.Time
 	stepReport string // the file of GITHUB_STEP_SUMMARY
+	outputs    string // the file of GITHUB_OUTPUT
 
 	mu      sync.Mutex
 	w       io.Writer
@@ -46,14 +47,15 @@ type UI struct {
 }
 
 // New makes a UI that writes to w, which is standard error except in tests. It
-// reads CI, GITHUB_ACTIONS, GITHUB_STEP_SUMMARY, NO_COLOR, TERM and the locale
-// through getenv: live on a terminal outside CI, workflow commands where
-// GITHUB_ACTIONS is true, plain lines otherwise.
+// reads CI, GITHUB_ACTIONS, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, NO_COLOR, TERM
+// and the locale through getenv: live on a terminal outside CI, workflow
+// commands where GITHUB_ACTIONS is true (Gitea's runner sets it too), plain
+// lines otherwise.
 func New(w io.Writer, getenv func(string) string) *UI {
 	u := &UI{w: w, now: time.Now, marks: ascii, hide: strings.NewReplacer(), size: func() (int, int) { return 80, 24 }}
 	switch {
 	case getenv("GITHUB_ACTIONS") == "true":
-		u.mode, u.stepReport = github, getenv("GITHUB_STEP_SUMMARY")
+		u.mode, u.stepReport, u.outputs = github, getenv("GITHUB_STEP_SUMMARY"), getenv("GITHUB_OUTPUT")
 	case getenv("CI") == "" || getenv("CI") == "false":
 		if f, ok := w.(*os.File); ok && getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd())) {
 			u.mode, u.size = live, sizeOf(f)
@@ -120,20 +122,14 @@ func (u *UI) Println(format string, args ...any) {
 
 // Warn writes a warning; in Actions it becomes an annotation of the run.
 func (u *UI) Warn(format string, args ...any) {
-	u.notice("warning", yellow, sprintf(format, args...))
-}
-
-// Error writes the error that ends a run, once. Steps never print theirs.
-func (u *UI) Error(err error) { u.notice("error", red, err.Error()) }
-
-func (u *UI) notice(kind, style, text string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	text := sprintf(format, args...)
 	if u.mode == github {
-		u.above("::" + kind + "::" + escape(u.hide.Replace(text)))
+		u.annotate("warning", Place{Text: text})
 		return
 	}
-	u.above(u.style(style, kind+":") + " " + u.safe(text))
+	u.above(u.style(yellow, "warning:") + " " + u.safe(text))
 }
 
 // above writes text and a line end, above the live list where there is one.
@@ -162,11 +158,6 @@ func (u *UI) safe(text string) string {
 		}
 	}
 	return strings.Join(lines, "\n")
-}
-
-// escape encodes the data of a workflow command.
-func escape(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
 }
 
 func sprintf(format string, args ...any) string {

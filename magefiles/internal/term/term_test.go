@@ -99,7 +99,10 @@ func story(t *testing.T, u *UI, c *clock) {
 		t.Errorf("the step's error came back as %v", err)
 	}
 	_ = u.Run(ctx, "announce", func(context.Context, *Step) error { return context.Canceled })
-	u.Error(errors.New("publishing v0.4.0: pushing: boom 100%\nwith hunter2secret"))
+	err = u.Fail(errors.New("publishing v0.4.0: pushing: boom 100%\nwith hunter2secret"))
+	if want := "publishing v0.4.0: pushing: boom 100%\nwith ***"; err.Error() != want {
+		t.Errorf("the error for mage is %q, want %q", err, want)
+	}
 	if err := u.Summary(); err != nil {
 		t.Error(err)
 	}
@@ -227,7 +230,6 @@ func TestMask(t *testing.T) {
 	u.Mask("")
 	u.Println("abcdefgh abcd %s xyz", "MIIBsecretline")
 	u.Warn("abcd")
-	u.Error(errors.New("in abcdefgh"))
 	_ = u.Run(context.Background(), "step abcdefgh", func(_ context.Context, s *Step) error {
 		fmt.Fprintln(s.Log(), "-----BEGIN KEY-----")
 		s.Detail("token abcd")
