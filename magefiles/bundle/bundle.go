@@ -98,14 +98,8 @@ func (e *ForeignError) Error() string {
 func Create(dir string, plan decide.Plan) (*Bundle, error) {
 	b, err := Open(dir)
 	if err == nil {
-		for _, c := range [][3]string{
-			{"ref", b.Plan.Ref.Name, plan.Ref.Name},
-			{"commit", b.Plan.Commit, plan.Commit},
-			{"product definition", b.Plan.Definition, plan.Definition},
-		} {
-			if c[1] != c[2] {
-				return nil, &ForeignError{dir, c[0], c[1], c[2]}
-			}
+		if what, found, want, other := mismatch(b.Plan, plan); other {
+			return nil, &ForeignError{dir, what, found, want}
 		}
 		return b, b.sweep()
 	}
@@ -118,7 +112,7 @@ func Create(dir string, plan decide.Plan) (*Bundle, error) {
 	b = &Bundle{Dir: dir, Plan: plan, index: v1.IndexManifest{
 		SchemaVersion: 2, MediaType: types.OCIImageIndex, Manifests: []v1.Descriptor{},
 	}}
-	if err := atomicfile.Write(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, "oci-layout"), []byte(`{"imageLayoutVersion":"`+layoutVersion+`"}`), 0o644); err != nil {
 		return nil, err
 	}
 	if err := b.writeIndex(); err != nil {
@@ -130,6 +124,25 @@ func Create(dir string, plan decide.Plan) (*Bundle, error) {
 		return nil, fmt.Errorf("encoding the plan: %w", err)
 	}
 	return b, atomicfile.Write(filepath.Join(dir, "plan.json"), append(text, '\n'), 0o644)
+}
+
+// layoutVersion is that of the OCI image layout.
+const layoutVersion = "1.0.0"
+
+// mismatch names the first thing in which a bundle is of something else than a
+// plan.
+func mismatch(have, want decide.Plan) (what, found, wanted string, other bool) {
+	for _, c := range [][3]string{
+		{"ref", have.Ref.Name, want.Ref.Name},
+		{"channel", string(have.Ref.Channel), string(want.Ref.Channel)},
+		{"commit", have.Commit, want.Commit},
+		{"product definition", have.Definition, want.Definition},
+	} {
+		if c[1] != c[2] {
+			return c[0], c[1], c[2], true
+		}
+	}
+	return "", "", "", false
 }
 
 // sweep removes what a killed run left half written: nothing points at it. A

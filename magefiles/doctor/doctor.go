@@ -50,9 +50,11 @@ func Targets() []Target {
 	return []Target{
 		{"release:tags", nil},
 		{"release:plan", []Need{Git, SSHKeygen}},
+		{"build:binaries", []Need{Git, SSHKeygen, Rust, Emulator}},
 		{"release:edge", release},
 		{"release:rc", release},
 		{"release:stable", release},
+		{"release:publish", release},
 		{"release:verify", nil},
 		{"registry:serve", nil},
 		{"rehearse", []Need{Git, Signer, Rust, Node, NPM, Emulator}},
