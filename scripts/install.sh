@@ -2,12 +2,13 @@
 # Installs what a Debian or Ubuntu machine with Go and git still lacks. It looks
 # first: where all is there it changes nothing and is done at once.
 #
-#   scripts/install.sh [rust|node|sign|tools|lint|all]...
+#   scripts/install.sh [rust|node|sign|tools|forge|lint|all]...
 #
 #   rust   cargo and rustc for x86_64 and aarch64 Linux, the cross linker, the emulator
 #   node   Node.js 18 or later with npm
 #   sign   gpg and ssh-keygen, CA certificates
 #   tools  cosign and crane, as outside judges of what is published
+#   forge  Gitea and the runner of its Actions, which tests publish to
 #   lint   shellcheck, golangci-lint and govulncheck
 #   all    all of these (the default)
 #
@@ -21,6 +22,12 @@ set -euo pipefail
 TOOLS=(
   "cosign github.com/sigstore/cosign/v2/cmd/cosign v2.6.5"
   "crane github.com/google/go-containerregistry/cmd/crane v0.22.1"
+)
+# Name, module, version. These are built where their go.mod is the main one, since
+# its replacements count. Tests look for them under this name and version.
+FORGE=(
+  "gitea code.gitea.io/gitea v1.26.0"
+  "gitea-runner gitea.com/gitea/runner v1.0.8"
 )
 LINT=(
   "golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0"
@@ -195,6 +202,51 @@ go_tools() {
   done
 }
 
+# go_module builds the program of one module, in a copy of its directory, where
+# its very version is not there yet. Arguments after the version are directories
+# that the program reads when it runs: they are kept in NAME-VERSION-static.
+go_module() {
+  local name="$1" module="$2" version="$3" tmp dir
+  shift 3
+  if [ -x "$BIN/$name-$version" ] && { [ "$#" -eq 0 ] || [ -d "$BIN/$name-$version-static" ]; }; then
+    return 0
+  fi
+  have go || die "go is not on the PATH: install Go 1.26 or later from https://go.dev/dl"
+  have gcc || packages gcc libc6-dev
+  say "building $name $version (this can take ten minutes, once)"
+  mkdir -p "$BIN"
+  tmp="$(mktemp -d "$BIN/.build-XXXXXX")"
+  # The caller's flags are for another module.
+  dir="$(cd "$tmp" && env GOFLAGS= GOWORK=off go mod download -json "$module@$version" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')" || dir=
+  if [ -z "$dir" ] || ! cp -r "$dir" "$tmp/source" || ! chmod -R u+w "$tmp/source" || ! (
+    cd "$tmp/source" && env -u GOOS -u GOARCH GOFLAGS= GOWORK=off CGO_ENABLED=1 \
+      go build -trimpath -tags 'sqlite sqlite_unlock_notify' -ldflags="-s -w -X main.Version=${version#v}" -o "$tmp/$name" . >&2
+  ); then
+    rm -rf "$tmp"
+    die "building $module@$version failed; its output stands above"
+  fi
+  # The program comes last: where it lies, all of it does.
+  if [ "$#" -gt 0 ]; then
+    mkdir "$tmp/static"
+    (cd "$tmp/source" && mv "$@" "$tmp/static")
+    rm -rf "$BIN/$name-$version-static"
+    mv "$tmp/static" "$BIN/$name-$version-static"
+  fi
+  mv "$tmp/$name" "$BIN/$name-$version"
+  rm -rf "$tmp"
+}
+
+install_forge() {
+  local line name module version
+  for line in "${FORGE[@]}"; do
+    read -r name module version <<<"$line"
+    case "$name" in
+      gitea) go_module "$name" "$module" "$version" templates options public ;;
+      *) go_module "$name" "$module" "$version" ;;
+    esac
+  done
+}
+
 install_sign() {
   have git || packages git
   have gpg || packages gnupg
@@ -213,7 +265,7 @@ install_lint() {
 
 tool_path() {
   local line name version
-  for line in "${TOOLS[@]}" "${LINT[@]}"; do
+  for line in "${TOOLS[@]}" "${FORGE[@]}" "${LINT[@]}"; do
     read -r name _ version <<<"$line"
     if [ "$name" = "$1" ]; then
       echo "$BIN/$name-$version"
@@ -236,15 +288,17 @@ for group in "$@"; do
     node) install_node ;;
     sign) install_sign ;;
     tools) install_tools ;;
+    forge) install_forge ;;
     lint) install_lint ;;
     all)
       install_rust
       install_node
       install_sign
       install_tools
+      install_forge
       install_lint
       ;;
-    *) die "\"$group\" is none of rust, node, sign, tools, lint, all" ;;
+    *) die "\"$group\" is none of rust, node, sign, tools, forge, lint, all" ;;
   esac
 done
 say "$*: all there"

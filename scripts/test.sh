@@ -10,6 +10,6 @@ RACE=(
   ./magefiles/publish/registry/... ./magefiles/publish/embedded/... ./magefiles/publish/forge/...
 )
 
-scripts/install.sh rust node sign tools
+scripts/install.sh rust node sign tools forge
 go test -timeout 40m "$@" ./...
 go test -race -timeout 20m "$@" "${RACE[@]}"

@@ -1,0 +1,183 @@
+// Package gitea makes releases on Gitea and Forgejo. It knows the forge's
+// interfaces and nothing of the product. What is said here of the server's
+// behaviour was read in the source of Gitea 1.26 and is held by tests against
+// that server.
+package gitea
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	sdk "code.gitea.io/sdk/gitea"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+)
+
+// Options are the settings of [Open].
+type Options struct {
+	// URL is the repository's page, such as "https://codeberg.org/owner/name".
+	// The server may live below a path of its host.
+	URL string
+	// API is the server's address where it is not the page's, such as
+	// "http://127.0.0.1:3000": the API lies below "/api/v1" there, and files
+	// below "/attachments".
+	API string
+	// Token is an access token, or that of a workflow's run.
+	Token string
+	// Retry says how long to try; zero fields stand for the defaults.
+	Retry retry.Policy
+	// Transport replaces the network below the retries.
+	Transport http.RoundTripper
+}
+
+// Gitea is one repository there. Its methods may be called side by side.
+//
+// The server keeps one release a tag at most, draft or public, and a row of its
+// own for each pushed tag. Its API knows a release by that row's id.
+type Gitea struct {
+	// server is its address, without a slash at the end.
+	server      string
+	owner, name string
+	token       string
+	retry       retry.Policy
+	client      *http.Client
+
+	mu   sync.Mutex
+	sums map[file]forge.Asset
+}
+
+var (
+	_ forge.Forge        = (*Gitea)(nil)
+	_ forge.Checked      = (*Gitea)(nil)
+	_ forge.CI           = (*Gitea)(nil)
+	_ forge.PullRequests = (*Gitea)(nil)
+)
+
+// Open names a repository without touching the network. Plain HTTP is spoken
+// with this machine alone.
+func Open(o Options) (*Gitea, error) {
+	server, owner, name, err := repository(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if o.API != "" {
+		u, err := parse(o.API)
+		if err != nil {
+			return nil, err
+		}
+		server = u
+	}
+	next := o.Transport
+	if next == nil {
+		next = network()
+	}
+	g := &Gitea{
+		server: strings.TrimSuffix(server.String(), "/"), owner: owner, name: name, token: o.Token,
+		retry: o.Retry, sums: map[file]forge.Asset{},
+	}
+	g.client = &http.Client{
+		CheckRedirect: checkRedirect,
+		Transport: &retry.Transport{
+			Next: next, Policy: o.Retry,
+			// PATCH sets values here: twice is as good as once.
+			Repeat: func(req *http.Request) bool { return req.Method != http.MethodPost },
+			Whole:  func(res *http.Response) bool { return strings.HasPrefix(res.Request.URL.String(), g.server+"/api/") },
+		},
+	}
+	return g, nil
+}
+
+// network is the default transport. It does not wait for ever on a server that
+// has gone quiet.
+func network() http.RoundTripper {
+	t, ok := http.DefaultTransport.(*http.Transport)
+	if !ok {
+		return http.DefaultTransport
+	}
+	t = t.Clone()
+	t.ResponseHeaderTimeout = 5 * time.Minute
+	return t
+}
+
+var ownerName = regexp.MustCompile(`^(.*)/([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+?)(\.git)?/?$`)
+
+// repository reads the server, owner and name out of a page's address.
+func repository(page string) (server *url.URL, owner, name string, err error) {
+	u, err := parse(page)
+	if err != nil {
+		return nil, "", "", err
+	}
+	m := ownerName.FindStringSubmatch(u.Path)
+	if m == nil {
+		return nil, "", "", fmt.Errorf("%q is no repository's page on Gitea or Forgejo: want an address such as https://codeberg.org/owner/name", page)
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: m[1]}, m[2], m[3], nil
+}
+
+// parse takes an address that a token may be sent to. Its errors never show a
+// password.
+func parse(address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return nil, errors.New("the forge has no valid address: want one such as https://codeberg.org/owner/name")
+	case u.User != nil:
+		return nil, fmt.Errorf("the forge's address has a user or password in it (%s): leave them out, the token is given apart", u.Redacted())
+	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "":
+		return nil, fmt.Errorf("%q is no forge's address: want one such as https://codeberg.org/owner/name", address)
+	case u.Scheme == "http" && !retry.Loopback(u.Hostname()):
+		return nil, fmt.Errorf("the forge has the address %q: plain HTTP would show the token to others, use https", address)
+	}
+	return u, nil
+}
+
+// checkRedirect follows redirects as net/http does, but never from HTTPS to
+// HTTP, never where a changing request would turn into a GET, and never with
+// the token to another host: files may lie in an object store.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	switch first := via[0]; {
+	case len(via) >= 10:
+		return errors.New("stopped after 10 redirects")
+	case first.URL.Scheme == "https" && req.URL.Scheme != "https":
+		return fmt.Errorf("redirect from https://%s to plain HTTP at %s is refused", first.URL.Host, req.URL.Host)
+	case req.Method != first.Method:
+		return fmt.Errorf("%s was redirected and would become %s: has the repository been renamed?", first.Method, req.Method)
+	case req.URL.Host != first.URL.Host:
+		req.Header.Del("Authorization")
+	}
+	return nil
+}
+
+// api is the SDK's client for one call: it takes a context for all its calls
+// alone. Making one costs nothing, as the version is not asked for.
+func (g *Gitea) api(ctx context.Context) (*sdk.Client, error) {
+	return sdk.NewClient(g.server, sdk.SetContext(ctx), sdk.SetToken(g.token), sdk.SetHTTPClient(g.client),
+		sdk.SetUserAgent("rustshare-release"), sdk.SetGiteaVersion(""))
+}
+
+// call does one call of the SDK. Its errors are those of [Gitea.refused].
+func call[T any](ctx context.Context, g *Gitea, doing string, do func(*sdk.Client) (T, *sdk.Response, error)) (T, error) {
+	c, err := g.api(ctx)
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("%s: %w", doing, err)
+	}
+	out, res, err := do(c)
+	if err == nil {
+		return out, nil
+	}
+	if res == nil || res.Response == nil {
+		return out, fmt.Errorf("%s: %w", doing, err)
+	}
+	return out, g.refused(doing, res.Response, err.Error())
+}
+
+func (g *Gitea) repo() string { return g.owner + "/" + g.name }
