@@ -5,5 +5,8 @@ package main
 
 import (
 	// mage:import
-	_ "github.com/kubedoio/rustshare-release/magefiles/targets"
+	"github.com/kubedoio/rustshare-release/magefiles/targets"
 )
+
+// Aliases lets a plain `mage hotfix` stand beside hotfix:start.
+var Aliases = map[string]interface{}{"hotfix": targets.Hotfix.Run}

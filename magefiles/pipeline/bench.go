@@ -29,6 +29,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
 )
 
@@ -243,11 +244,14 @@ func (in benchInput) release(ctx context.Context, dir string, r *BenchResult) (f
 		if err := in.ingest(b); err != nil {
 			return 0, registry.Stats{}, err
 		}
-		if err := s.finish(ctx, s.UI, b, in.frontend, in.key); err != nil {
+		if err := s.assemble(ctx, s.UI, b, in.frontend); err != nil {
+			return 0, registry.Stats{}, err
+		}
+		if err := s.finish(ctx, s.UI, b, in.key); err != nil {
 			return 0, registry.Stats{}, err
 		}
 		from := start{plan: in.plan, source: gate.Source{Ref: in.plan.Ref, FullRef: in.plan.Ref.Full()}}
-		_, err = s.publish(ctx, s.UI, b, from, reg, in.key, Order{})
+		_, err = s.publish(ctx, s.UI, b, from, reg, forge.Directory(s.dist(releasesDir)), in.key, Order{})
 		return time.Since(begun).Seconds(), reg.Stats(), err
 	}
 	if first, r.Sent, err = run(); err != nil {

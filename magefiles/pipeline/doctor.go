@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/kubedoio/rustshare-release/magefiles/doctor"
@@ -21,11 +22,12 @@ func (s *Suite) Doctor(ctx context.Context, asJSON bool) error {
 }
 
 // require stops before anything slow where the machine lacks what a target
-// needs.
-func (s *Suite) require(ctx context.Context, target string) error {
+// needs. Some of it may not be wanted this time.
+func (s *Suite) require(ctx context.Context, target string, unwanted ...doctor.Need) error {
 	needs, err := doctor.For(target)
 	if err != nil {
 		return err
 	}
+	needs = slices.DeleteFunc(needs, func(n doctor.Need) bool { return slices.Contains(unwanted, n) })
 	return doctor.Require(ctx, s.Dir, s.Product, needs...)
 }

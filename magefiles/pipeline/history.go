@@ -1,25 +1,34 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
-	"github.com/kubedoio/rustshare-release/magefiles/internal/keys"
-	"github.com/kubedoio/rustshare-release/magefiles/product"
+	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
+	"github.com/kubedoio/rustshare-release/magefiles/paperwork/upgrading"
 )
 
-// episode is one release of a rehearsal: what is checked out, and what is
-// released from it.
+// episode is one thing that CI does in a rehearsal: a release of a ref, or the
+// withdrawal of a version and its return.
 type episode struct {
 	Ref     string         `json:"ref"`
 	Channel decide.Channel `json:"channel"`
 	Commit  string         `json:"commit"`
+	// Why is the override that the release goes through with.
+	Why string `json:"why,omitempty"`
+	// Withdraw and Restore name a version instead of a release.
+	Withdraw string `json:"withdraw,omitempty"`
+	Restore  string `json:"restore,omitempty"`
+	// Reason is why it is withdrawn.
+	Reason string `json:"reason,omitempty"`
 }
 
 // history is the life of a product that a rehearsal goes through.
@@ -35,117 +44,274 @@ type history struct {
 // SOURCE_DATE_EPOCH has changed.
 var dawn = time.Date(2026, time.January, 15, 9, 0, 0, 0, time.UTC)
 
-// makeHistory commits the product in dir to a fresh repository and has it live
-// through a stable release, an edge build, a candidate of the next minor
-// version, that version, and a patch of the old line.
-func makeHistory(ctx context.Context, dir string, p product.Product, version string, who *keys.Signer) (history, error) {
+// makeHistory commits the product to a fresh repository and has its maintainer
+// go through a stable release, an edge build, a candidate of the next minor
+// version, that version, a hotfix of the old line, and the withdrawal of the
+// newer version, each with the targets that maintainers use. What CI does in
+// between is played as it comes; without play it is only written down.
+func (r *rehearsal) makeHistory(ctx context.Context, version string, play func(context.Context, episode) error) error {
 	base, err := decide.ParseVersion(version)
 	if err != nil {
-		return history{}, fmt.Errorf("the product's own version: %w", err)
+		return fmt.Errorf("the product's own version: %w", err)
 	}
-	base, err = decide.ParseVersion(base.Core())
-	if err != nil {
-		return history{}, err
-	}
+	base = base.Stable()
 	next, patch := base.NextMinor(), base.NextPatch()
-
-	repo, err := git.Init(ctx, dir, p.Branches.Main)
+	repo, err := git.Init(ctx, r.Dir, r.Product.Branches.Main)
 	if err != nil {
-		return history{}, err
+		return err
 	}
-	h := history{Nightly: dawn.Add(24 * time.Hour)}
-	w := writer{repo: repo, who: who, p: p, history: &h}
+	r.history = history{Nightly: dawn.Add(24 * time.Hour)}
+	m := maintainer{rehearsal: r, repo: repo, play: play}
+	main := r.Product.Branches.Main
 
-	w.version(base)
-	w.commit(ctx, "feat: the product")
-	w.tag(ctx, base.Tag(), "Release "+base.Tag())
-	w.released(base.Tag(), decide.Stable)
+	m.begin(ctx, base)
+	m.prepare(ctx, base)
+	m.fillIn(ctx, base)
+	first := m.needs(base, "the first release: there is nothing to try it against")
+	m.tag(ctx, base.String(), first)
+	m.released(ctx, base.Tag(), decide.Stable, first)
 
-	w.version(next)
-	w.commit(ctx, "feat: the next version")
-	w.released(p.Branches.Main, decide.Edge)
-	candidate := next.Tag() + "-rc.1"
-	w.tag(ctx, candidate, "Release candidate "+strings.TrimPrefix(candidate, "v"))
-	w.released(candidate, decide.Candidate)
+	m.on(ctx, main)
+	m.resume(ctx)
+	m.prepare(ctx, candidateOf(next))
+	m.released(ctx, main, decide.Edge, "")
+	m.on(ctx, main)
+	m.tag(ctx, next.String()+"-rc", "")
+	m.released(ctx, candidateOf(next).Tag(), decide.Candidate, "")
 
-	w.changelog(next)
-	w.commit(ctx, "docs: prepare release "+next.Tag())
-	w.tag(ctx, next.Tag(), "Release "+next.Tag())
-	w.released(next.Tag(), decide.Stable)
+	m.on(ctx, main)
+	m.fillIn(ctx, next)
+	m.prepare(ctx, next)
+	m.tag(ctx, next.String(), "")
+	m.released(ctx, next.Tag(), decide.Stable, "")
 
-	w.branch(ctx, p.Branches.Hotfix+patch.Tag(), base.Tag())
-	w.version(patch)
-	w.changelog(patch)
-	w.commit(ctx, "fix: a defect of the old line")
-	w.tag(ctx, patch.Tag(), "Hotfix "+patch.Tag())
-	w.released(patch.Tag(), decide.Stable)
-	return h, w.err
+	m.do(func() error { _, _, err := r.startHotfix(ctx, patch.String()); return err })
+	m.note(ctx, "### Fixed\n\n- A defect of the old line.\n", "fix: a defect of the old line")
+	m.prepare(ctx, patch)
+	m.fillIn(ctx, patch)
+	m.tag(ctx, patch.String(), "")
+	m.released(ctx, patch.Tag(), decide.Stable, "")
+
+	m.on(ctx, main)
+	m.do(func() error { _, err := r.finishHotfix(ctx, patch.String(), false); return err })
+	m.episode(ctx, episode{Withdraw: next.String(), Reason: "It forgets files that were uploaded during a restart."})
+	m.episode(ctx, episode{Restore: next.String()})
+	return m.err
 }
 
-// writer writes a history; after an error it does nothing more.
-type writer struct {
-	repo    git.Repo
-	who     *keys.Signer
-	p       product.Product
-	head    string
-	history *history
-	err     error
+// candidateOf gives the first candidate of a version.
+func candidateOf(v decide.Version) decide.Version {
+	c, _ := decide.ParseVersion(v.Core() + "-rc.1") // a core with "-rc.1" is a version
+	return c
 }
 
-func (w *writer) do(f func() error) {
-	if w.err == nil {
-		w.err = f()
+// maintainer plays the person of a rehearsal; after an error he does nothing
+// more.
+type maintainer struct {
+	*rehearsal
+	repo git.Repo
+	play func(context.Context, episode) error
+	// unreleased is the changelog with the entries of the next version.
+	unreleased []byte
+	err        error
+}
+
+func (m *maintainer) do(f func() error) {
+	if m.err == nil {
+		m.err = f()
 	}
 }
 
-func (w *writer) commit(ctx context.Context, subject string) {
-	w.do(func() (err error) {
-		w.head, err = w.repo.Commit(ctx, w.who.Git(), dawn, subject)
+func (m *maintainer) on(ctx context.Context, branch string) {
+	m.do(func() error { return m.repo.Switch(ctx, branch, "") })
+}
+
+func (m *maintainer) commit(ctx context.Context, subject string) {
+	m.do(func() error {
+		_, err := m.repo.Commit(ctx, *m.Who, dawn, subject)
 		return err
 	})
 }
 
-func (w *writer) tag(ctx context.Context, name, message string) {
-	w.do(func() error {
-		return w.repo.MakeTag(ctx, w.who.Git(), dawn, name, w.head, message, true)
-	})
+func (m *maintainer) file(name string) string {
+	return filepath.Join(m.Dir, filepath.FromSlash(name))
 }
 
-func (w *writer) branch(ctx context.Context, name, from string) {
-	w.do(func() error { return w.repo.Switch(ctx, name, from) })
-}
-
-func (w *writer) version(v decide.Version) {
-	w.do(func() error {
-		dir := ""
-		if w.p.Frontend != nil {
-			dir = w.p.Frontend.Dir
-		}
-		return setVersion(w.repo.Dir, dir, v.Core())
-	})
-}
-
-// changelog gives the version a section of its own, above the others.
-func (w *writer) changelog(v decide.Version) {
-	w.do(func() error {
-		path := filepath.Join(w.repo.Dir, w.p.Paperwork.Changelog)
-		text, err := os.ReadFile(path)
+// begin commits the product as it was before its first release here. The
+// versions that its changelog has from before get plain tags, and the entries
+// of the next version are set aside.
+func (m *maintainer) begin(ctx context.Context, base decide.Version) {
+	m.do(func() error {
+		name := m.Product.Paperwork.Changelog
+		text, err := os.ReadFile(m.file(name))
 		if err != nil {
 			return err
 		}
-		const mark = "## [Unreleased]\n"
-		before, after, ok := strings.Cut(string(text), mark)
-		if !ok {
-			return fmt.Errorf("%s has no line %q", path, strings.TrimSpace(mark))
+		log, err := changelog.Parse(name, text)
+		if err != nil {
+			return err
 		}
-		section := fmt.Sprintf("%s\n## [%s] - %s\n", mark, v.Core(), dawn.Format(time.DateOnly))
-		return os.WriteFile(path, []byte(before+section+after), 0o644)
+		m.unreleased = text
+		if section, ok := log.Unreleased(); ok && section.Body != "" {
+			if _, released := log.Section(base); released {
+				cut := strings.Replace(string(text), section.Body, "", 1)
+				if err := os.WriteFile(m.file(name), []byte(cut), 0o644); err != nil {
+					return err
+				}
+			}
+		}
+		head, err := m.repo.Commit(ctx, *m.Who, dawn, "feat: the product")
+		if err != nil {
+			return err
+		}
+		for _, section := range log.Sections() {
+			v := section.Version
+			if v.IsZero() || v.Compare(base) >= 0 || v.Channel() != decide.Stable {
+				continue
+			}
+			if err := m.repo.MakeTag(ctx, *m.Who, dawn, v.Tag(), head, "Release "+v.Tag()+", from before", false); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
-func (w *writer) released(ref string, channel decide.Channel) {
-	w.do(func() error {
-		w.history.Episodes = append(w.history.Episodes, episode{ref, channel, w.head})
-		return nil
+// resume brings the entries of the next version back, below what was released.
+func (m *maintainer) resume(ctx context.Context) {
+	m.do(func() error {
+		name := m.Product.Paperwork.Changelog
+		text, err := os.ReadFile(m.file(name))
+		if err != nil || bytes.Equal(text, m.unreleased) {
+			return err
+		}
+		log, err := changelog.Parse(name, m.unreleased)
+		if err != nil {
+			return err
+		}
+		section, _ := log.Unreleased()
+		return m.addEntries(section.Body + "\n")
+	})
+	m.commit(ctx, "feat: the next version")
+}
+
+// addEntries puts Markdown under the heading of what is not released.
+func (m *maintainer) addEntries(entries string) error {
+	name := m.Product.Paperwork.Changelog
+	text, err := os.ReadFile(m.file(name))
+	if err != nil {
+		return err
+	}
+	log, err := changelog.Parse(name, text)
+	if err != nil {
+		return err
+	}
+	section, ok := log.Unreleased()
+	if !ok {
+		return fmt.Errorf("%s has no section of unreleased changes", name)
+	}
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	var out bytes.Buffer
+	for i, l := range lines {
+		out.Write(l)
+		if i+1 == section.Line {
+			out.WriteString("\n" + entries)
+		}
+	}
+	return os.WriteFile(m.file(name), out.Bytes(), 0o644)
+}
+
+func (m *maintainer) note(ctx context.Context, entries, subject string) {
+	m.do(func() error { return m.addEntries(entries) })
+	m.commit(ctx, subject)
+}
+
+func (m *maintainer) prepare(ctx context.Context, v decide.Version) {
+	m.do(func() error {
+		day := dawn
+		if v.Channel() == decide.Stable { // a section that is there keeps its date
+			if section, ok, err := m.section(v); err != nil {
+				return err
+			} else if ok && section.Date != "" {
+				if day, err = time.Parse(time.DateOnly, section.Date); err != nil {
+					return err
+				}
+			}
+		}
+		_, err := m.Suite.prepare(ctx, v, day)
+		return err
+	})
+}
+
+func (m *maintainer) section(v decide.Version) (changelog.Section, bool, error) {
+	name := m.Product.Paperwork.Changelog
+	text, err := os.ReadFile(m.file(name))
+	if err != nil {
+		return changelog.Section{}, false, err
+	}
+	log, err := changelog.Parse(name, text)
+	if err != nil {
+		return changelog.Section{}, false, err
+	}
+	section, ok := log.Section(v)
+	return section, ok, nil
+}
+
+// fillIn writes what only people know: notes for operators, and what they tried.
+func (m *maintainer) fillIn(ctx context.Context, v decide.Version) {
+	m.do(func() error {
+		guide := m.file(m.Product.Paperwork.Upgrading)
+		text, err := os.ReadFile(guide)
+		if err != nil {
+			return err
+		}
+		text = bytes.ReplaceAll(text, []byte(upgrading.Placeholder), []byte("none"))
+		if err := os.WriteFile(guide, text, 0o644); err != nil || !m.needsPromotion(v) {
+			return err
+		}
+		gates := fmt.Sprintf("version: %s\ngates:\n", v.Core())
+		for _, g := range m.Product.Promotion.Manual {
+			gates += fmt.Sprintf("  - name: %s\n    status: PASS\n    evidence: %s/actions/runs/1\n    who: %s\n    when: %s\n",
+				g.Name, m.Product.Source, m.Who.Name, dawn.Format(time.DateOnly))
+		}
+		return os.WriteFile(m.file(path.Join(m.Product.Paperwork.Gates, v.Tag()+".yaml")), []byte(gates), 0o644)
+	})
+	m.commit(ctx, "docs: what was tried before "+v.Tag())
+}
+
+// needs gives a reason where the policy wants a tried candidate.
+func (m *maintainer) needs(v decide.Version, why string) string {
+	if m.needsPromotion(v) {
+		return why
+	}
+	return ""
+}
+
+func (m *maintainer) tag(ctx context.Context, version, why string) {
+	m.do(func() error {
+		_, err := m.Suite.tag(ctx, TagOrder{Version: version, Why: why})
+		return err
+	})
+}
+
+// released has CI publish what HEAD is.
+func (m *maintainer) released(ctx context.Context, ref string, channel decide.Channel, why string) {
+	m.do(func() error {
+		head, err := m.repo.Head(ctx)
+		if err != nil {
+			return err
+		}
+		m.episode(ctx, episode{Ref: ref, Channel: channel, Commit: head, Why: why})
+		return m.err
+	})
+}
+
+func (m *maintainer) episode(ctx context.Context, e episode) {
+	m.do(func() error {
+		m.history.Episodes = append(m.history.Episodes, e)
+		if m.play == nil {
+			return nil
+		}
+		return m.play(ctx, e)
 	})
 }

@@ -26,12 +26,15 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
 
 // child is a release that runs in a process of its own, to be killed.
 type child struct {
 	Dir, Dist, Image, Keys string
-	Order                  Order
+	// Env is the environment; without a forge in it, pages are a directory.
+	Env   map[string]string
+	Order Order
 }
 
 const childEnv = "RELEASE_TEST_CHILD"
@@ -69,10 +72,13 @@ func runChild(text []byte) error {
 	}
 	s, err := New(Suite{
 		Product: tiny(), Dir: c.Dir, Dist: c.Dist, Image: c.Image, Key: key,
-		Getenv: func(string) string { return "" }, UI: term.Discard(), Out: os.Stdout,
+		Getenv: func(name string) string { return c.Env[name] }, UI: term.Discard(), Out: os.Stdout,
 	})
 	if err != nil {
 		return err
+	}
+	if c.Env[envForge] == "" {
+		s.Forge = forge.Directory(filepath.Join(c.Dist, releasesDir))
 	}
 	_, err = s.release(context.Background(), s.UI, c.Order)
 	return err
@@ -156,7 +162,7 @@ func (w *world) on(dir string, k *killer, f func()) {
 // child runs a release in a process of its own; the killer, where there is one,
 // ends it.
 func (w *world) child(o Order, k *killer) error {
-	text, err := json.Marshal(child{Dir: w.Dir, Dist: w.Suite.Dist, Image: w.Image, Keys: filepath.Join(w.dir, rehearsedKeys), Order: o})
+	text, err := json.Marshal(child{Dir: w.Dir, Dist: w.Suite.Dist, Image: w.Image, Keys: filepath.Join(w.dir, rehearsedKeys), Env: w.env, Order: o})
 	ok(w.t, err)
 	cmd := exec.CommandContext(w.t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+string(text))

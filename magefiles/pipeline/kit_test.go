@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
 
 // root is the top of this repository.
@@ -49,20 +50,29 @@ type world struct {
 	t   testing.TB
 	out *bytes.Buffer
 	log *bytes.Buffer
+	env map[string]string
 }
 
 func newWorld(t testing.TB, p product.Product) *world {
 	t.Helper()
+	return newWorldOf(t, p, filepath.Join(root(t), "testdata", p.Name))
+}
+
+// newWorldOf is [newWorld] with the product's sources in a directory.
+func newWorldOf(t testing.TB, p product.Product, sample string) *world {
+	t.Helper()
 	w := &world{t: t, out: &bytes.Buffer{}, log: &bytes.Buffer{}}
 	dir := t.TempDir()
 	none := func(string) string { return "" }
-	s, err := New(Suite{Product: p, Dir: filepath.Join(dir, rehearsedCheckout), Getenv: none, UI: term.New(w.log, none), Out: w.out})
+	getenv := func(name string) string { return w.env[name] }
+	s, err := New(Suite{Product: p, Dir: filepath.Join(dir, rehearsedCheckout), Getenv: getenv, UI: term.New(w.log, none), Out: w.out})
 	ok(t, err)
 	s.Dist = filepath.Join(dir, "dist")
 	s.CargoTarget, err = cacheDir("test", p.Name, "target")
 	ok(t, err)
 	w.rehearsal = &rehearsal{Suite: *s, dir: dir}
-	ok(t, w.fresh(t.Context(), filepath.Join(root(t), "testdata", p.Name)))
+	w.Forge = forge.Directory(w.dist(releasesDir))
+	ok(t, w.fresh(t.Context(), sample, nil))
 	return w
 }
 
@@ -73,7 +83,7 @@ func (w *world) serve(h http.Handler) *httptest.Server {
 	w.t.Cleanup(server.Close)
 	w.Image = strings.TrimPrefix(server.URL, "http://") + "/tiny/tinyd"
 	ok(w.t, os.RemoveAll(w.dist(releasesDir)))
-	w.outcomes = nil
+	w.outcomes, w.rows = nil, nil
 	return server
 }
 

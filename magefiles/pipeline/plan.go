@@ -14,6 +14,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/gate"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
 )
 
@@ -24,8 +25,15 @@ func (s *Suite) ShowPlan(ctx context.Context, ref string, asJSON bool) error {
 		return err
 	}
 	defer reg.close()
-	from, err := s.plan(ctx, ref, reg.Registry)
+	f, err := s.forge()
 	if err != nil {
+		return err
+	}
+	from, err := s.plan(ctx, ref, "", reg.Registry, f)
+	if err != nil {
+		return err
+	}
+	if err := s.planPage(from.plan); err != nil {
 		return err
 	}
 	if asJSON {
@@ -39,12 +47,16 @@ type start struct {
 	plan   decide.Plan
 	source gate.Source
 	repo   git.Repo
+	// candidate is what a stable release promotes, nil where there is none.
+	candidate *gate.Promoted
+	// paper is what the release's paperwork says.
+	paper paper
 }
 
 // plan evaluates every gate and compares the tags with what they point at now.
 // It has no side effect. The error is for what makes a plan impossible; a
 // refusal is a gate of the plan.
-func (s *Suite) plan(ctx context.Context, name string, reg *registry.Registry) (start, error) {
+func (s *Suite) plan(ctx context.Context, name, why string, reg *registry.Registry, f forge.Forge) (start, error) {
 	if err := doctor.Checkout(s.Dir, s.Product); err != nil {
 		return start{}, err
 	}
@@ -75,8 +87,20 @@ func (s *Suite) plan(ctx context.Context, name string, reg *registry.Registry) (
 		Image: reg.Repository().Name(), Platforms: s.Product.Platforms(), Assets: s.assets(),
 		Gates: append(report.Gates, versionGate(ref, version)),
 	}
+	var candidate *gate.Promoted
+	if !ref.Version.IsZero() {
+		var gates []decide.Gate
+		if gates, candidate, err = s.releaseGates(ctx, repo, ref, src.Commit, reg, f, why); err != nil {
+			return start{}, err
+		}
+		p.Gates = append(p.Gates, gates...)
+	}
+	paper, err := s.readPaper(ctx, repo, ref, src.Commit)
+	if err != nil {
+		return start{}, err
+	}
 	published, unread := publishedVersions(ctx, reg)
-	tags, err := decide.Tags(ref, src.Commit, s.date(), published, nil)
+	tags, err := decide.Tags(ref, src.Commit, s.clock(), published, nil)
 	if err != nil {
 		return start{}, err
 	}
@@ -109,7 +133,7 @@ func (s *Suite) plan(ctx context.Context, name string, reg *registry.Registry) (
 	if !ref.Version.IsZero() && unread == nil {
 		p.Gates = append(p.Gates, publishedGate(ref.Version, src.Commit, now))
 	}
-	return start{p, src, repo}, nil
+	return start{p, src, repo, candidate, paper}, nil
 }
 
 // versionGate holds the product's own version against the tag's core.
@@ -219,9 +243,9 @@ func (s *Suite) assets() []string {
 	return names
 }
 
-func (s *Suite) date() time.Time {
-	if !s.Date.IsZero() {
-		return s.Date
+func (s *Suite) clock() time.Time {
+	if !s.Clock.IsZero() {
+		return s.Clock
 	}
 	return time.Now()
 }
@@ -240,35 +264,16 @@ func (s *Suite) printPlan(p decide.Plan) error {
 	if err := s.UI.Table(s.Out, []string{"plan", ""}, rows); err != nil {
 		return err
 	}
-	rows = nil
-	for _, t := range p.Tags {
-		kind, now := "immutable", "-"
-		if t.Rolling {
-			kind = "rolling"
-		}
-		if t.Now != "" {
-			now = fmt.Sprintf("%s (%s)", shortDigest(t.Now), t.NowIs)
-		}
-		next := "stays"
-		if t.Change {
-			next = t.Next
-		}
-		rows = append(rows, []string{t.Name, kind, now, next})
+	if err := s.blankLine(); err != nil {
+		return err
+	}
+	if err := s.UI.Table(s.Out, planTagsHeader, planTags(p)); err != nil {
+		return err
 	}
 	if err := s.blankLine(); err != nil {
 		return err
 	}
-	if err := s.UI.Table(s.Out, []string{"tag", "kind", "now", "next"}, rows); err != nil {
-		return err
-	}
-	rows = nil
-	for _, g := range p.Gates {
-		rows = append(rows, []string{g.Name, strings.ToUpper(string(g.State)), g.Detail})
-	}
-	if err := s.blankLine(); err != nil {
-		return err
-	}
-	return s.UI.Table(s.Out, []string{"gate", "state", "detail"}, rows)
+	return s.printGates(p.Gates)
 }
 
 func (s *Suite) blankLine() error {

@@ -11,28 +11,24 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/make/image"
-	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/converge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
-	"github.com/kubedoio/rustshare-release/magefiles/record"
 )
-
-// releasesDir is where the forge that is a directory lies, below dist.
-const releasesDir = "releases"
 
 // publish brings registry and forge to where the bundle says, and proves the
 // result. A dry run only compares.
-func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from start, reg *registry.Registry, key *attest.Key, o Order) (outcome, error) {
+func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from start, reg *registry.Registry, f forge.Forge, key *attest.Key, o Order) (outcome, error) {
 	var tags []decide.Tag
 	for _, t := range from.plan.Tags {
 		tags = append(tags, t.Tag)
 	}
-	notes, err := s.notes(b, from, tags)
+	notes, err := s.bundleNotes(b, from)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -43,25 +39,14 @@ func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from s
 		return outcome{}, err
 	}
 	out := outcome{Plan: from.plan, Source: from.source, Digest: want.Image}
-	expect := func(v decide.Version) verify.Expect {
+	p := s.publisher(reg, f, key.PublicPEM(), func(v decide.Version) verify.Expect {
 		if v.IsZero() || v.Compare(from.plan.Ref.Version) == 0 {
 			return verify.Expect{Source: s.Product.Source, Commit: from.plan.Commit, Ref: from.source.FullRef}
 		}
-		return verify.Expect{Source: s.Product.Source, Ref: "refs/tags/" + v.Tag()}
-	}
-	prove := func(ctx context.Context, digest v1.Hash, v decide.Version) (verify.Result, error) {
-		options, err := reg.Remote(ctx)
-		if err != nil {
-			return verify.Result{}, err
-		}
-		trust := verify.Trust{Key: key.PublicPEM(), Format: s.Product.Proofs}
-		return verify.Image(ctx, reg.Digest(digest), trust, expect(v), options...)
-	}
-	p := &converge.Publisher{
-		Registry: reg, Forge: forge.Directory(s.dist(releasesDir)),
-		Verify: prove, Ancestor: from.repo.IsAncestor,
-		Differs: func(ctx context.Context, mine, theirs v1.Hash) string { return differs(ctx, b, reg, theirs) },
-	}
+		return s.expectTag(v)
+	})
+	p.Ancestor = from.repo.IsAncestor
+	p.Differs = func(ctx context.Context, mine, theirs v1.Hash) string { return differs(ctx, b, reg, theirs) }
 	if o.DryRun {
 		return out, ui.Run(ctx, "compare with what is published", func(ctx context.Context, step *term.Step) error {
 			have, err := p.Observe(ctx, want)
@@ -83,7 +68,7 @@ func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from s
 		out.Actions, out.Moved, out.Sent = done.Done, moved(done.Done), reg.Stats()
 		result, ok := done.Proofs[want.Image]
 		if !ok { // nothing had to be verified on the way
-			if result, err = prove(ctx, want.Image, from.plan.Ref.Version); err != nil {
+			if result, err = p.Verify(ctx, want.Image, from.plan.Ref.Version); err != nil {
 				return err
 			}
 		}
@@ -111,31 +96,32 @@ func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from s
 	})
 }
 
-// notes writes the text of the release page; edge builds have none.
-func (s *Suite) notes(b *bundle.Bundle, from start, tags []decide.Tag) (string, error) {
-	if from.plan.Ref.Version.IsZero() {
-		return "", nil
+// publisher gives what brings registry and forge to where they should be: what
+// it publishes verifies with the key (PEM), as far as expect says.
+func (s *Suite) publisher(reg *registry.Registry, f forge.Forge, key []byte, expect func(decide.Version) verify.Expect) *converge.Publisher {
+	trust := verify.Trust{Key: key, Format: s.Product.Proofs}
+	return &converge.Publisher{
+		Registry: reg, Forge: f,
+		Verify: func(ctx context.Context, digest v1.Hash, v decide.Version) (verify.Result, error) {
+			options, err := reg.Remote(ctx)
+			if err != nil {
+				return verify.Result{}, err
+			}
+			return verify.Image(ctx, reg.Digest(digest), trust, expect(v), options...)
+		},
+		Withdrawn: func(ctx context.Context, digest v1.Hash) (*intoto.Withdrawal, error) {
+			options, err := reg.Remote(ctx)
+			if err != nil {
+				return nil, err
+			}
+			return verify.Withdrawals(ctx, reg.Digest(digest), trust, options...)
+		},
 	}
-	d, _, _, err := b.ImageIndex()
-	if err != nil {
-		return "", err
-	}
-	n := record.Notes{
-		Title: s.Product.Title, Tag: from.plan.Ref.Name, Channel: string(from.plan.Ref.Channel),
-		Source: s.Product.Source, Changelog: s.Product.Paperwork.Changelog,
-		Image: s.Product.Image.Repository, Digest: d.Digest.String(),
-		KeyFile: s.Product.Trust.ReleaseKey, Unsigned: !from.source.Signed(),
-		Bundles: s.Product.Proofs == product.ProofBundles, Provenance: attest.ProvenanceName(b, s.Product),
-	}
-	for _, t := range tags {
-		if !t.Rolling { // the others move on, the notes stay
-			n.Tags = append(n.Tags, t.Name)
-		}
-	}
-	for _, a := range b.Assets() {
-		n.Assets = append(n.Assets, record.NoteAsset{Name: a.Annotations[bundle.TitleKey], SHA256: a.Digest.Hex, Size: a.Size})
-	}
-	return n.Markdown()
+}
+
+// expectTag is what the provenance of a published version has to name.
+func (s *Suite) expectTag(v decide.Version) verify.Expect {
+	return verify.Expect{Source: s.Product.Source, Ref: "refs/tags/" + v.Tag()}
 }
 
 // differs says what differs between the bundle's image and another one.

@@ -18,6 +18,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
 
 // What a kept rehearsal leaves in its directory. Bundles and release pages lie
@@ -49,21 +50,12 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 	r.Dir = filepath.Join(dir, rehearsedCheckout)
 	r.Suite.Dist = filepath.Join(dir, "dist")
 	r.Product.Extra = nil
+	r.Product.Workflows = nil // nothing runs them here
+	r.Forge = forge.Directory(r.dist(releasesDir))
 	if err := (&Suite{Product: s.Product, Dir: sample}).require(ctx, "rehearse"); err != nil {
 		return err
 	}
 	if r.CargoTarget, err = cacheDir("rehearse", s.Product.Name, "target"); err != nil {
-		return err
-	}
-	err = s.UI.Run(ctx, "repository and keys", func(ctx context.Context, step *term.Step) error {
-		if like != "" {
-			step.Detail("the commits and keys of %s", like)
-			return r.again(ctx, like)
-		}
-		step.Detail("from %s", sample)
-		return r.fresh(ctx, sample)
-	})
-	if err != nil {
 		return err
 	}
 	registry, err := embedded.Serve(ctx, filepath.Join(dir, rehearsedRegistry), "", embedded.Options{})
@@ -74,10 +66,13 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 	_, path, _ := strings.Cut(s.Product.Image.Repository, "/")
 	r.Image = registry.Repository(path)
 
-	for _, e := range r.history.Episodes {
-		if err := r.play(ctx, e); err != nil {
-			return fmt.Errorf("rehearsing %s (%s): %w", e.Ref, e.Channel, err)
-		}
+	if like == "" {
+		err = r.fresh(ctx, sample, r.play)
+	} else {
+		err = r.again(ctx, like)
+	}
+	if err != nil {
+		return err
 	}
 	if err := r.table(); err != nil {
 		return err
@@ -93,10 +88,14 @@ type rehearsal struct {
 	dir      string
 	history  history
 	outcomes []outcome
+	// rows are those of the table that a rehearsal ends with.
+	rows [][]string
 }
 
-// fresh makes repository and keys.
-func (r *rehearsal) fresh(ctx context.Context, sample string) (err error) {
+// fresh makes repository and keys and has the maintainer live through the
+// history. What CI does in between is played, or only written down where play
+// is nil.
+func (r *rehearsal) fresh(ctx context.Context, sample string, play func(context.Context, episode) error) (err error) {
 	version, err := cargo.ProductVersion(sample, r.Product.Cargo.Package)
 	if err != nil {
 		return err
@@ -118,7 +117,9 @@ func (r *rehearsal) fresh(ctx context.Context, sample string) (err error) {
 	if err := r.pin(who); err != nil {
 		return err
 	}
-	if r.history, err = makeHistory(ctx, r.Dir, r.Product, version, who); err != nil {
+	identity := who.Git()
+	r.Who, r.Clock = &identity, dawn
+	if err := r.makeHistory(ctx, version, play); err != nil {
 		return err
 	}
 	text, err := json.MarshalIndent(r.history, "", "  ")
@@ -128,7 +129,8 @@ func (r *rehearsal) fresh(ctx context.Context, sample string) (err error) {
 	return os.WriteFile(filepath.Join(r.dir, rehearsedHistory), append(text, '\n'), 0o644)
 }
 
-// again takes repository and keys from a kept rehearsal.
+// again takes repository and keys from a kept rehearsal, and has CI do the same
+// again.
 func (r *rehearsal) again(ctx context.Context, like string) error {
 	text, err := os.ReadFile(filepath.Join(like, rehearsedHistory))
 	if err != nil {
@@ -149,45 +151,76 @@ func (r *rehearsal) again(ctx context.Context, like string) error {
 	if r.Key, err = attest.ParseKey(sealed, func() ([]byte, error) { return nil, nil }); err != nil {
 		return err
 	}
-	_, err = git.Clone(ctx, filepath.Join(like, rehearsedCheckout), r.Dir)
-	return err
+	if _, err = git.Clone(ctx, filepath.Join(like, rehearsedCheckout), r.Dir); err != nil {
+		return err
+	}
+	for _, e := range r.history.Episodes {
+		if err := r.play(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// play checks an episode out and releases it.
+// play does what CI does in an episode.
 func (r *rehearsal) play(ctx context.Context, e episode) error {
-	return r.UI.Run(ctx, e.Ref+" "+string(e.Channel), func(ctx context.Context, step *term.Step) error {
+	s := r.Suite
+	switch {
+	case e.Withdraw != "":
+		return r.UI.Run(ctx, "withdraw "+e.Withdraw, func(ctx context.Context, step *term.Step) error {
+			return r.rolledBack(s.rollback(ctx, step, RollbackOrder{Version: e.Withdraw, Reason: e.Reason}))
+		})
+	case e.Restore != "":
+		return r.UI.Run(ctx, "restore "+e.Restore, func(ctx context.Context, step *term.Step) error {
+			return r.rolledBack(s.rollback(ctx, step, RollbackOrder{Version: e.Restore, Restore: true}))
+		})
+	}
+	err := r.UI.Run(ctx, e.Ref+" "+string(e.Channel), func(ctx context.Context, step *term.Step) error {
 		if err := (git.Repo{Dir: r.Dir}).Detach(ctx, e.Commit); err != nil {
 			return err
 		}
-		s := r.Suite
-		s.Date = r.history.Nightly
-		out, err := s.release(ctx, step, Order{Ref: e.Ref, Channels: []decide.Channel{e.Channel}})
+		s.Clock = r.history.Nightly
+		out, err := s.release(ctx, step, Order{Ref: e.Ref, Channels: []decide.Channel{e.Channel}, Why: e.Why})
 		if err != nil {
 			return err
 		}
 		step.Detail("%s", out.Digest)
 		r.outcomes = append(r.outcomes, out)
+		signed := "not needed"
+		if t := out.Source.Tag; t != nil {
+			signed = "NO"
+			if out.Source.Signed() {
+				signed = "yes"
+			}
+		}
+		r.rows = append(r.rows, []string{
+			out.Plan.Ref.Name, out.Plan.Version, shortDigest(out.Digest.String()), signed,
+			out.sboms(), out.provenance(), out.moved(),
+		})
 		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("rehearsing %s (%s): %w", e.Ref, e.Channel, err)
+	}
+	return nil
+}
+
+// rolledBack takes a roll-back into the table.
+func (r *rehearsal) rolledBack(out rolledBack, err error) error {
+	if err != nil {
+		return err
+	}
+	what := "withdrawn"
+	if !out.Withdrawn {
+		what = "restored"
+	}
+	r.rows = append(r.rows, []string{out.Version.Tag() + " " + what, out.Version.String(), shortDigest(out.Digest), "", "", "", or(strings.Join(out.Moved, " "), "nothing")})
+	return nil
 }
 
 // table is what a rehearsal ends with.
 func (r *rehearsal) table() error {
-	var rows [][]string
-	for _, o := range r.outcomes {
-		signed := "not needed"
-		if t := o.Source.Tag; t != nil {
-			signed = "NO"
-			if o.Source.Signed() {
-				signed = "yes"
-			}
-		}
-		rows = append(rows, []string{
-			o.Plan.Ref.Name, o.Plan.Version, shortDigest(o.Digest.String()), signed,
-			o.sboms(), o.provenance(), o.moved(),
-		})
-	}
-	return r.UI.Table(r.Out, []string{"tag", "version", "digest", "tag signed", "SBOM", "provenance", "what moved"}, rows)
+	return r.UI.Table(r.Out, []string{"tag", "version", "digest", "tag signed", "SBOM", "provenance", "what moved"}, r.rows)
 }
 
 // sample is the product to rehearse: the working directory where it is a

@@ -221,28 +221,6 @@ func (l testLog) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestSetVersion writes a version and nothing else.
-func TestSetVersion(t *testing.T) {
-	dir := t.TempDir()
-	files := map[string]string{
-		"Cargo.toml":            "[workspace]\nmembers = [\"a\"]\n\n[workspace.package]\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[workspace.dependencies]\nx = { version = \"0.1.0\" }\n",
-		"Cargo.lock":            "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"0.1.0\"\ndependencies = [\n \"x\",\n]\n\n[[package]]\nname = \"x\"\nversion = \"0.1.0\"\nsource = \"registry+https://example.org\"\n",
-		"frontend/package.json": "{\n  \"name\": \"f\",\n  \"version\": \"0.1.0\",\n  \"dependencies\": {\n    \"x\": \"0.1.0\"\n  }\n}\n",
-	}
-	for name, text := range files {
-		ok(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755))
-		ok(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
-	}
-	ok(t, setVersion(dir, "frontend", "0.2.0"))
-	for name, text := range files {
-		got, err := os.ReadFile(filepath.Join(dir, name))
-		ok(t, err)
-		if want := strings.Replace(text, "0.1.0", "0.2.0", 1); string(got) != want {
-			t.Errorf("%s is now\n%s\nwant\n%s", name, got, want)
-		}
-	}
-}
-
 // TestTags has the targets' own form of the tag table.
 func TestTags(t *testing.T) {
 	var out bytes.Buffer

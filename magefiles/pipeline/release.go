@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -36,6 +35,9 @@ type Order struct {
 	Channels []decide.Channel
 	// Why is the reason for going on where sha-COMMIT names another digest.
 	Why string
+	// Parts are the directories of binaries that were built elsewhere: see
+	// [Suite.BuildBinaries]. Empty where this machine builds them.
+	Parts []string
 	// DryRun builds and proves, publishes nothing, and prints what it would do.
 	DryRun bool
 	JSON   bool
@@ -58,6 +60,7 @@ type outcome struct {
 type runner interface {
 	Run(ctx context.Context, name string, fn func(ctx context.Context, s *term.Step) error) error
 	Warn(format string, args ...any)
+	Println(format string, args ...any)
 }
 
 // Release makes, proves and publishes what the order names, and prints what
@@ -66,6 +69,11 @@ func (s *Suite) Release(ctx context.Context, o Order) error {
 	out, err := s.release(ctx, s.UI, o)
 	if err != nil {
 		return err
+	}
+	if !o.DryRun {
+		if err := s.outcomePage(out); err != nil {
+			return err
+		}
 	}
 	if err := s.UI.Summary(); err != nil {
 		return err
@@ -82,11 +90,18 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 		return outcome{}, err
 	}
 	defer reg.close()
+	f, err := s.forge()
+	if err != nil {
+		return outcome{}, err
+	}
 
 	var from start
 	var key *attest.Key
 	err = ui.Run(ctx, "plan and gates", func(ctx context.Context, step *term.Step) (err error) {
-		if from, err = s.plan(ctx, o.Ref, reg.Registry); err != nil {
+		if from, err = s.plan(ctx, o.Ref, o.Why, reg.Registry, f); err != nil {
+			return err
+		}
+		if err := s.planPage(from.plan); err != nil {
 			return err
 		}
 		if err := s.refuse(from.plan, o.Channels); err != nil {
@@ -101,24 +116,33 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 	if err != nil {
 		return outcome{}, err
 	}
-	for _, g := range from.plan.Gates {
-		if g.State == decide.Warning {
-			ui.Warn("%s: %s", g.Name, g.Detail)
-		}
-	}
+	s.warn(ui, from.plan.Gates)
 
 	b, err := bundle.Create(s.dist(from.plan.ID()), from.plan)
 	if err != nil {
+		return outcome{}, err
+	}
+	if err := s.merge(ctx, ui, b, o.Parts); err != nil {
 		return outcome{}, err
 	}
 	frontendDir, binaries, err := s.build(ctx, ui, b)
 	if err != nil {
 		return outcome{}, err
 	}
-	if err := s.finish(ctx, ui, b, frontendDir, key); err != nil {
+	if err := s.assemble(ctx, ui, b, frontendDir); err != nil {
 		return outcome{}, err
 	}
-	out, err := s.publish(ctx, ui, b, from, reg.Registry, key, o)
+	if from.candidate != nil {
+		g, err := s.identityGate(ctx, b, reg.Registry, *from.candidate, o.Why)
+		if err != nil {
+			return outcome{}, err
+		}
+		from.plan.Gates = append(from.plan.Gates, g)
+	}
+	if err := s.finish(ctx, ui, b, key); err != nil {
+		return outcome{}, err
+	}
+	out, err := s.publish(ctx, ui, b, from, reg.Registry, f, key, o)
 	if err != nil || o.DryRun {
 		return out, err
 	}
@@ -134,14 +158,7 @@ func (s *Suite) refuse(p decide.Plan, channels []decide.Channel) error {
 		}[p.Ref.Channel]
 		return fmt.Errorf("%s is of the channel %s, which this target does not publish: use %s", p.Ref.Name, p.Ref.Channel, target)
 	}
-	var faults []error
-	for _, g := range p.Refused() {
-		faults = append(faults, fmt.Errorf("%s: %s", g.Name, g.Detail))
-	}
-	if len(faults) > 0 {
-		return fmt.Errorf("%s is refused:\n%w", p.Ref.Name, errors.Join(faults...))
-	}
-	return nil
+	return refusal(p.Ref.Name, p.Gates)
 }
 
 // build brings the binaries into the bundle and builds the frontend, side by
@@ -152,24 +169,14 @@ func (s *Suite) build(ctx context.Context, ui runner, b *bundle.Bundle) (fronten
 		return "", nil, err
 	}
 	if !done {
-		if err := s.require(ctx, "release:"+targetOf(b.Plan.Ref.Channel)); err != nil {
+		if err := s.requireBuild(ctx, b); err != nil {
 			return "", nil, err
 		}
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return ui.Run(ctx, "cargo", func(ctx context.Context, step *term.Step) (err error) {
-			binaries, err = cargo.Into(ctx, b, cargo.Options{
-				Dir: s.Dir, Cargo: s.Product.Cargo, Commit: b.Plan.Commit, CommitTime: b.Plan.CommitTime,
-				TargetDir: s.CargoTarget, Log: step.Log(),
-			})
-			var said []string
-			for _, m := range binaries {
-				said = append(said, fmt.Sprintf("%s (%d crates, %s)", m.Target.Arch, m.Crates, m.Ran))
-			}
-			step.Detail("%s", strings.Join(said, ", "))
-			return err
-		})
+	g.Go(func() (err error) {
+		binaries, err = s.compile(ctx, ui, b, "")
+		return err
 	})
 	if f := s.Product.Frontend; f != nil && !done {
 		g.Go(func() error {
@@ -194,10 +201,9 @@ func targetOf(c decide.Channel) string {
 	return "edge"
 }
 
-// finish makes of the binaries what is published: image, SBOMs, signatures and
-// attestations.
-func (s *Suite) finish(ctx context.Context, ui runner, b *bundle.Bundle, frontendDir string, key *attest.Key) error {
-	err := ui.Run(ctx, "image", func(ctx context.Context, step *term.Step) error {
+// assemble makes the image of the binaries, and attaches them to it.
+func (s *Suite) assemble(ctx context.Context, ui runner, b *bundle.Bundle, frontendDir string) error {
+	return ui.Run(ctx, "image", func(ctx context.Context, step *term.Step) error {
 		options, err := s.baseRegistry(ctx)
 		if err != nil {
 			return err
@@ -215,10 +221,11 @@ func (s *Suite) finish(ctx context.Context, ui runner, b *bundle.Bundle, fronten
 		}
 		return image.AttachFiles(ctx, b, s.Product, s.Dir)
 	})
-	if err != nil {
-		return err
-	}
-	err = ui.Run(ctx, "SBOMs", func(ctx context.Context, _ *term.Step) error {
+}
+
+// finish makes the proofs of an image: SBOMs, signatures and attestations.
+func (s *Suite) finish(ctx context.Context, ui runner, b *bundle.Bundle, key *attest.Key) error {
+	err := ui.Run(ctx, "SBOMs", func(ctx context.Context, _ *term.Step) error {
 		return sbom.Write(ctx, b, s.Product, s.Dir)
 	})
 	if err != nil {

@@ -50,6 +50,13 @@ func TestEveryRegistry(t *testing.T) {
 				if !slices.Equal(moved, want) {
 					t.Errorf("what moved:\n%s\nwant:\n%s", strings.Join(moved, "\n"), strings.Join(want, "\n"))
 				}
+				var rolled []string
+				for _, row := range w.rows[5:] {
+					rolled = append(rolled, row[0]+": "+row[len(row)-1])
+				}
+				if want := []string{"v0.3.0 withdrawn: latest 0", "v0.3.0 restored: 0 latest"}; !slices.Equal(rolled, want) {
+					t.Errorf("rolled back:\n%s\nwant:\n%s", strings.Join(rolled, "\n"), strings.Join(want, "\n"))
+				}
 				if a, b := w.outcomes[1].Digest, w.outcomes[2].Digest; a != b {
 					t.Errorf("edge and candidate of one commit are %s and %s", a, b)
 				}
@@ -116,7 +123,7 @@ func TestEdgeForward(t *testing.T) {
 	ok(t, w.play(t.Context(), newer))
 	ok(t, (git.Repo{Dir: w.Dir}).Detach(t.Context(), older.Commit))
 	s := w.Suite
-	s.Date = w.history.Nightly
+	s.Clock = w.history.Nightly
 	ok(t, s.ShowPlan(t.Context(), "main", true))
 	var p decide.Plan
 	ok(t, json.Unmarshal(w.out.Bytes(), &p))

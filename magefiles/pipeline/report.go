@@ -25,6 +25,15 @@ func (s *Suite) printReport(r verify.Report, asJSON bool) error {
 	if err := s.UI.Table(s.Out, []string{verdict, ""}, rows); err != nil {
 		return err
 	}
+	if w := r.Withdrawn; w != nil {
+		said := fmt.Sprintf("\nWITHDRAWN: %s %s", w.Version, w.Reason)
+		if w.Use != "" {
+			said += " Use " + w.Use + " instead."
+		}
+		if _, err := fmt.Fprintln(s.Out, said); err != nil {
+			return err
+		}
+	}
 	rows = nil
 	for _, c := range r.Checks {
 		state := "pass"

@@ -11,9 +11,11 @@ import (
 	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/gate"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
 
 // Suite is one invocation: a product, its checkout and the surroundings.
@@ -39,8 +41,12 @@ type Suite struct {
 	CargoTarget string
 	// Key signs the proofs (default: the key that the environment names).
 	Key *attest.Key
-	// Date is the day of nightly tags (default: today, in UTC).
-	Date time.Time
+	// Forge has the release pages (default: RELEASE_FORGE, or the product's).
+	Forge forge.Forge
+	// Who commits and tags (default: what git's configuration says).
+	Who *git.Identity
+	// Clock is the time of nightly tags, commits and tags (default: now).
+	Clock time.Time
 }
 
 // New holds the product against its rules, once.

@@ -6,10 +6,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
@@ -25,8 +27,15 @@ const (
 	envKey      = "COSIGN_PRIVATE_KEY"
 	envKeyFile  = "COSIGN_KEY"
 	envPassword = "COSIGN_PASSWORD"
-	// envToken is used for ghcr.io where Docker's configuration has nothing.
+	// envToken is used for the forge, and for the registry where Docker's
+	// configuration has nothing.
 	envToken = "GITHUB_TOKEN"
+	// envForge replaces the forge: "directory", or KIND+URL.
+	envForge = "RELEASE_FORGE"
+	// envForgeToken is for a forge that wants another token than envToken.
+	envForgeToken = "RELEASE_FORGE_TOKEN"
+	// envNotify has the addresses of announcements, one a line.
+	envNotify = "RELEASE_NOTIFY"
 )
 
 // embeddedImage is the value of envImage for the embedded registry.
@@ -77,9 +86,15 @@ func (s *Suite) openRegistry(ctx context.Context, readOnly bool) (openedRegistry
 // dial names a repository with the credentials that the surroundings hold. A
 // registry that is only read may not know the reader.
 func (s *Suite) dial(image string, readOnly bool) (*registry.Registry, error) {
-	token := s.Getenv(envToken)
-	s.UI.Mask(token)
-	return registry.Open(image, registry.Options{Token: token, ReadOnly: readOnly})
+	at, err := s.forgeAt()
+	if err != nil {
+		return nil, err
+	}
+	o := registry.Options{Token: s.forgeToken(), ReadOnly: readOnly}
+	if u, err := url.Parse(at.URL); err == nil && at.Kind == product.ForgeGitea { // its registry is at the same address
+		o.TokenHost = u.Host
+	}
+	return registry.Open(image, o)
 }
 
 // key gives the release's signing key, from memory, environment or file.

@@ -17,50 +17,53 @@ type Release mg.Namespace
 // hash, -date a UTC date (YYYY-MM-DD, default today), -published and
 // -withdrawn are stable versions, separated by commas.
 func (Release) Tags(ref string, sha, date, published, withdrawn *string, json *bool) error {
-	s, err := suite()
-	if err != nil {
-		return err
-	}
-	return s.Tags(pipeline.TagsQuery{
-		Ref: ref, Commit: value(sha), Date: value(date),
-		Published: value(published), Withdrawn: value(withdrawn), JSON: value(json),
+	return run(func(s *pipeline.Suite) error {
+		return s.Tags(pipeline.TagsQuery{
+			Ref: ref, Commit: value(sha), Date: value(date),
+			Published: value(published), Withdrawn: value(withdrawn), JSON: value(json),
+		})
 	})
 }
 
 // Plan shows everything that a release would do, and does nothing.
 // Without -tag it takes the CI's ref, or the release tag at HEAD.
 func (Release) Plan(ctx context.Context, tag *string, json *bool) error {
-	s, err := suite()
-	if err != nil {
-		return err
-	}
-	return s.ShowPlan(ctx, value(tag), value(json))
+	return run(func(s *pipeline.Suite) error {
+		return s.ShowPlan(ctx, value(tag), value(json))
+	})
 }
 
 // Edge publishes the main branch as edge, nightly-YYYY-MM-DD and sha-COMMIT.
 // -tag=nightly leaves "edge" alone. -dryRun builds, but publishes nothing and
 // prints what it would publish. -why goes on where sha-COMMIT names another
-// digest already.
-func (Release) Edge(ctx context.Context, tag, why *string, dryRun, json *bool) error {
+// digest already. -parts are directories of build:binaries, separated by
+// commas, where the binaries were built elsewhere.
+func (Release) Edge(ctx context.Context, tag, why, parts *string, dryRun, json *bool) error {
 	ref := value(tag)
 	if ref == "" {
 		ref = string(decide.Edge)
 	}
-	return release(ctx, ref, why, dryRun, json, decide.Edge, decide.Nightly)
+	return release(ctx, ref, why, parts, dryRun, json, decide.Edge, decide.Nightly)
 }
 
 // RC publishes a release candidate (or another pre-release) from its tag.
-// Without -tag it takes the CI's ref, or the release tag at HEAD. -dryRun and
-// -why as for release:edge.
-func (Release) RC(ctx context.Context, tag, why *string, dryRun, json *bool) error {
-	return release(ctx, value(tag), why, dryRun, json, decide.Candidate)
+// Without -tag it takes the CI's ref, or the release tag at HEAD. -dryRun, -why
+// and -parts as for release:edge.
+func (Release) RC(ctx context.Context, tag, why, parts *string, dryRun, json *bool) error {
+	return release(ctx, value(tag), why, parts, dryRun, json, decide.Candidate)
 }
 
 // Stable publishes a stable release from its signed tag and moves the rolling tags.
-// Without -tag it takes the CI's ref, or the release tag at HEAD. -dryRun and
-// -why as for release:edge.
-func (Release) Stable(ctx context.Context, tag, why *string, dryRun, json *bool) error {
-	return release(ctx, value(tag), why, dryRun, json, decide.Stable)
+// Without -tag it takes the CI's ref, or the release tag at HEAD. -dryRun, -why
+// and -parts as for release:edge.
+func (Release) Stable(ctx context.Context, tag, why, parts *string, dryRun, json *bool) error {
+	return release(ctx, value(tag), why, parts, dryRun, json, decide.Stable)
+}
+
+// Publish publishes whatever the CI's ref or the tag at HEAD is: for workflows that let it decide.
+// -tag, -dryRun, -why and -parts as for release:edge.
+func (Release) Publish(ctx context.Context, tag, why, parts *string, dryRun, json *bool) error {
+	return release(ctx, value(tag), why, parts, dryRun, json, decide.Edge, decide.Nightly, decide.Candidate, decide.Stable)
 }
 
 // Verify proves a published image from the registry alone; works in an empty directory.
@@ -68,21 +71,17 @@ func (Release) Stable(ctx context.Context, tag, why *string, dryRun, json *bool)
 // key (default: the one that the product's checkout pins). -commit and -tag
 // are what the provenance must name, where given.
 func (Release) Verify(ctx context.Context, image string, key, commit, tag *string, json *bool) error {
-	s, err := suite()
-	if err != nil {
-		return err
-	}
-	return s.Verify(ctx, pipeline.VerifyQuery{
-		Image: image, Key: value(key), Commit: value(commit), Tag: value(tag), JSON: value(json),
+	return run(func(s *pipeline.Suite) error {
+		return s.Verify(ctx, pipeline.VerifyQuery{
+			Image: image, Key: value(key), Commit: value(commit), Tag: value(tag), JSON: value(json),
+		})
 	})
 }
 
-func release(ctx context.Context, ref string, why *string, dryRun, json *bool, channels ...decide.Channel) error {
-	s, err := suite()
-	if err != nil {
-		return err
-	}
-	return s.Release(ctx, pipeline.Order{
-		Ref: ref, Channels: channels, Why: value(why), DryRun: value(dryRun), JSON: value(json),
+func release(ctx context.Context, ref string, why, parts *string, dryRun, json *bool, channels ...decide.Channel) error {
+	return run(func(s *pipeline.Suite) error {
+		return s.Release(ctx, pipeline.Order{
+			Ref: ref, Channels: channels, Why: value(why), Parts: list(parts), DryRun: value(dryRun), JSON: value(json),
+		})
 	})
 }

@@ -4,6 +4,7 @@ package targets
 
 import (
 	"os"
+	"strings"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/pipeline"
@@ -23,20 +24,29 @@ func Use(p product.Product) product.Product {
 	return p
 }
 
-// suite is the pipeline over this process's surroundings. It is the only place
-// that reads the environment.
-func suite() (*pipeline.Suite, error) {
+// run runs a target over this process's surroundings. It is the only place that
+// reads the environment, and the one that a run's error passes: in Actions it
+// becomes an annotation, elsewhere mage prints it.
+func run(target func(*pipeline.Suite) error) error {
+	ui := term.New(os.Stderr, os.Getenv)
+	s, err := suite(ui)
+	if err == nil {
+		err = target(s)
+	}
+	return ui.Fail(err)
+}
+
+func suite(ui *term.UI) (*pipeline.Suite, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return nil, err
 	}
-	return pipeline.New(pipeline.Suite{
-		Product: current,
-		Dir:     dir,
-		Getenv:  os.Getenv,
-		UI:      term.New(os.Stderr, os.Getenv),
-		Out:     os.Stdout,
-	})
+	return pipeline.New(pipeline.Suite{Product: current, Dir: dir, Getenv: os.Getenv, UI: ui, Out: os.Stdout})
+}
+
+// list reads an optional argument of several values, separated by commas.
+func list(p *string) []string {
+	return strings.FieldsFunc(value(p), func(r rune) bool { return r == ',' })
 }
 
 // value reads an optional argument.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
@@ -17,6 +19,16 @@ func TestDiff(t *testing.T) {
 	if d, err := Diff(one, same); err != nil || len(d) != 0 {
 		t.Errorf("equal images: %v, %v", d, err)
 	}
+	alike := func(want bool, what string, other v1.ImageIndex) {
+		t.Helper()
+		if got, err := SameLayers(one, other); err != nil || got != want {
+			t.Errorf("%s: same layers %v, %v", what, got, err)
+		}
+	}
+	alike(true, "equal images", same)
+	in.Version = "0.4.1"
+	_, labelled := assemble(t, filled(t, p, &in, compiled("rustc version 1.95.0")), p, in)
+	alike(true, "another label", labelled)
 
 	in.Version = "0.5.0"
 	p.Image.User.UID = 4242
@@ -25,6 +37,7 @@ func TestDiff(t *testing.T) {
 		put(t, filepath.Join(in.FrontendDir, fmt.Sprintf("%d.js", i)), "new")
 	}
 	_, two := assemble(t, other, p, in)
+	alike(false, "another binary", two)
 	d, err := Diff(one, two)
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +66,7 @@ func TestDiff(t *testing.T) {
 
 	p, in = sample()
 	_, both := assemble(t, filled(t, p, &in, compiled("rustc version 1.95.0")), p, in)
+	alike(false, "a platform more", both)
 	d, err = Diff(one, both)
 	if err != nil || len(d) != 1 || !strings.Contains(d[0].String(), "platform linux/arm64 is nothing here and sha256:") {
 		t.Errorf("a platform more: %v, %v", d, err)

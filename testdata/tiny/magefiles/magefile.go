@@ -33,6 +33,7 @@ var _ = targets.Use(product.Product{
 		Binary:  "tinyd",
 		Targets: []product.Target{
 			{Triple: "x86_64-unknown-linux-gnu", OS: "linux", Arch: "amd64", Asset: "tinyd-x86_64-linux"},
+			{Triple: "aarch64-unknown-linux-gnu", OS: "linux", Arch: "arm64", Asset: "tinyd-aarch64-linux"},
 		},
 	},
 	Image: product.Image{

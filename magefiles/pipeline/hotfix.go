@@ -1,0 +1,251 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/gate"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
+	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
+	"github.com/kubedoio/rustshare-release/magefiles/make/frontend"
+	"github.com/kubedoio/rustshare-release/magefiles/try/tests"
+)
+
+// StartHotfix makes the branch of a hotfix: from the last stable tag, from the
+// last one of a line ("0.3"), or from the one before a version ("0.3.2").
+func (s *Suite) StartHotfix(ctx context.Context, version string) error {
+	branch, base, err := s.startHotfix(ctx, version)
+	if err != nil {
+		return err
+	}
+	v := strings.TrimPrefix(branch, s.Product.Branches.Hotfix+"v")
+	return s.UI.Table(s.Out, []string{"hotfix", v}, [][]string{
+		{"branch", branch}, {"from", base.Tag()},
+		{"next", "make the smallest fix and nothing else, with an entry under Unreleased in " + s.Product.Paperwork.Changelog},
+		{"then", "go run . release:prepare " + v + ", and fill in " + s.Product.Paperwork.Upgrading},
+		{"then", "go run . hotfix, which says what is missing"},
+	})
+}
+
+func (s *Suite) startHotfix(ctx context.Context, version string) (branch string, base decide.Version, err error) {
+	w, err := s.workplace(ctx)
+	if err != nil {
+		return "", base, err
+	}
+	if base, err = hotfixBase(w.stable, version); err != nil {
+		return "", base, err
+	}
+	branch = s.Product.Branches.Hotfix + base.NextPatch().Tag()
+	if err := w.Switch(ctx, branch, base.Tag()); err != nil {
+		return "", base, fmt.Errorf("%w; where that branch exists already, `git switch %s` goes on with it", err, branch)
+	}
+	return branch, base, nil
+}
+
+// hotfixBase picks the stable version that a hotfix is made from.
+func hotfixBase(stable []decide.Version, asked string) (decide.Version, error) {
+	asked = strings.TrimPrefix(asked, "v")
+	var base decide.Version
+	for _, v := range stable { // ascending: the last that fits is the highest
+		if asked == "" || v.Line() == asked || strings.HasPrefix(asked, v.Line()+".") {
+			base = v
+		}
+	}
+	switch {
+	case base.IsZero() && asked == "":
+		return base, errors.New("there is no stable tag to make a hotfix of; in a clone without tags, `git fetch --tags`")
+	case base.IsZero():
+		return base, fmt.Errorf("there is no stable tag of the line of %q; want a line such as 0.3, or the version to make", asked)
+	case strings.Count(asked, ".") == 2 && asked != base.NextPatch().String():
+		return base, fmt.Errorf("the hotfix after %s is %s, not %s", base, base.NextPatch(), asked)
+	}
+	return base, nil
+}
+
+// Hotfix checks the hotfix that HEAD is, runs what it has to pass, and says
+// what is missing and what comes next. At the signed tag it publishes it.
+func (s *Suite) Hotfix(ctx context.Context, o Order) error {
+	var report gate.HotfixReport
+	var gates []decide.Gate
+	err := s.UI.Run(ctx, "the change", func(ctx context.Context, step *term.Step) (err error) {
+		if report, gates, err = s.hotfixGates(ctx); err == nil {
+			step.Detail("%d commits, %d files since %s", report.Commits, len(report.Files), report.Base.Tag())
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	gates = append(gates, s.hotfixTries(ctx, report)...)
+	if err := s.printHotfix(report, gates); err != nil {
+		return err
+	}
+	name := "the hotfix " + report.Version.String()
+	if err := refusal(name, gates); err != nil {
+		return err
+	}
+	if !report.Tagged {
+		v := report.Version.String()
+		s.UI.Println("Nothing is missing. Next: `go run . release:tag %s`, push the branch and then the tag; CI publishes it. After that, `go run . hotfix:finish`.", v)
+		return nil
+	}
+	o.Ref, o.Channels = report.Version.Tag(), []decide.Channel{decide.Stable}
+	return s.Release(ctx, o)
+}
+
+// hotfixGates looks at branch, base, size and paperwork.
+func (s *Suite) hotfixGates(ctx context.Context) (gate.HotfixReport, []decide.Gate, error) {
+	w, err := s.workplace(ctx)
+	if err != nil {
+		return gate.HotfixReport{}, nil, err
+	}
+	report, err := gate.Hotfix(ctx, w.Repo, s.Product)
+	if err != nil || report.Base.IsZero() { // nothing to compare with
+		return report, nil, errors.Join(err, refusal("the hotfix", report.Gates))
+	}
+	gates := report.Gates
+	ref := decide.Ref{Name: report.Version.Tag(), Channel: decide.Stable, Version: report.Version}
+	paper, err := gate.Paperwork(ctx, w.Repo, s.Product, ref, w.head, report.Base)
+	if err != nil {
+		return report, nil, err
+	}
+	version, err := cargo.ProductVersion(s.Dir, s.Product.Cargo.Package)
+	if err != nil {
+		return report, nil, err
+	}
+	return report, append(append(gates, versionGate(ref, version)), paper...), nil
+}
+
+// hotfixTries runs what a hotfix has to pass: the affected tests, the launch
+// smoke, and the restore drill where a critical path is touched.
+func (s *Suite) hotfixTries(ctx context.Context, report gate.HotfixReport) []decide.Gate {
+	touched := false
+	for _, f := range report.Files {
+		touched = touched || s.Product.Frontend != nil && strings.HasPrefix(f.Path, s.Product.Frontend.Dir+"/")
+	}
+	var gates []decide.Gate
+	try := func(name string, run func(ctx context.Context, step *term.Step) (string, error)) {
+		g := decide.Gate{Name: name, State: decide.Pass}
+		err := s.UI.Run(ctx, name, func(ctx context.Context, step *term.Step) (err error) {
+			g.Detail, err = run(ctx, step)
+			return err
+		})
+		if err != nil {
+			g.State, g.Detail = decide.Fail, err.Error()
+		}
+		gates = append(gates, g)
+	}
+	try("test:backend", func(ctx context.Context, step *term.Step) (string, error) {
+		return s.testAffected(ctx, step, report.Base.Tag(), "HEAD")
+	})
+	if touched {
+		try("test:frontend", func(ctx context.Context, step *term.Step) (string, error) {
+			return "the frontend's tests passed", frontend.Test(ctx, frontend.Options{Dir: s.Dir, Frontend: *s.Product.Frontend, Log: step.Log()})
+		})
+	}
+	try("smoke:launch", func(context.Context, *term.Step) (string, error) {
+		return "", missingTry("smoke:launch", "./scripts/final-launch-smoke.sh")
+	})
+	if len(report.Critical) > 0 {
+		try("drill:restore", func(context.Context, *term.Step) (string, error) {
+			return "", fmt.Errorf("%s touched: %w", strings.Join(report.Critical, ", "), missingTry("drill:restore", "./scripts/run-restore-drill.sh"))
+		})
+	}
+	return gates
+}
+
+// missingTry says that a try cannot be run here. It never passes.
+func missingTry(target, script string) error {
+	return fmt.Errorf("%s is no target of this suite yet, so nothing shows that the fix works: run the product's own %s and publish with release:stable, which does not ask for it", target, script)
+}
+
+// testAffected runs the tests of the crates that a change since base reaches.
+func (s *Suite) testAffected(ctx context.Context, step *term.Step, base, head string) (string, error) {
+	repo := git.Repo{Dir: s.Dir}
+	changed, err := s.changedSources(ctx, repo, base, head)
+	if err != nil {
+		return "", err
+	}
+	found, err := s.ownCargo(ctx)
+	if err != nil {
+		return "", err
+	}
+	scope, err := tests.Affected(ctx, found, s.Dir, changed)
+	if err != nil {
+		return "", err
+	}
+	if !scope.All && len(scope.Crates) == 0 {
+		return "no crate is touched", nil
+	}
+	result, err := tests.Backend(ctx, tests.Options{Cargo: found, Dir: s.Dir, Scope: scope, TargetDir: s.CargoTarget, Log: step.Log()})
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%d tests passed: %s", result.Passed, scope), nil
+}
+
+// ownCargo gives the cargo that builds this machine's own target.
+func (s *Suite) ownCargo(ctx context.Context) (string, error) {
+	triple := s.Product.Cargo.Targets[0].Triple
+	found, err := cargo.Find(ctx, s.Dir, []string{triple})
+	if err != nil {
+		return "", err
+	}
+	return found.For(triple).Cargo, nil
+}
+
+// changedSources lists what changed between two commits and may change what the
+// crates do: paperwork, the frontend and CI's own files are left out, and so are
+// files in which the product's version alone is another.
+func (s *Suite) changedSources(ctx context.Context, repo git.Repo, base, head string) ([]string, error) {
+	paths, err := repo.Changed(ctx, base, head)
+	if err != nil {
+		return nil, err
+	}
+	none := slices.Concat(s.Product.Paperwork.Paths, []string{".github/**", ".release/**"})
+	if f := s.Product.Frontend; f != nil {
+		none = append(none, f.Dir+"/**")
+	}
+	core, err := cargo.ProductVersion(s.Dir, s.Product.Cargo.Package)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, path := range paths {
+		if gate.Matches(none, path) {
+			continue
+		}
+		was, err := s.withVersion(ctx, repo, base, core, path)
+		if err != nil {
+			return nil, err
+		}
+		is, err := repo.ReadFile(ctx, head, path)
+		if err != nil && !errors.Is(err, git.ErrNoFile) {
+			return nil, err
+		}
+		if was == nil || string(was) != string(is) {
+			out = append(out, path)
+		}
+	}
+	return out, nil
+}
+
+// printHotfix writes what a hotfix is and what was found.
+func (s *Suite) printHotfix(r gate.HotfixReport, gates []decide.Gate) error {
+	var rows [][]string
+	for _, f := range r.Files {
+		rows = append(rows, []string{f.Path, fmt.Sprintf("+%d -%d", f.Added, f.Deleted)})
+	}
+	if err := s.UI.Table(s.Out, []string{"touched since " + r.Base.Tag(), "lines"}, rows); err != nil {
+		return err
+	}
+	if err := s.blankLine(); err != nil {
+		return err
+	}
+	return s.printGates(gates)
+}

@@ -1,0 +1,113 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
+	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
+)
+
+// incident is what the changelog is to say of a withdrawal.
+type incident struct {
+	repo git.Repo
+	// old and new are the changelog as the main branch has it, and as it should
+	// be.
+	old, new []byte
+	// here is true where the main branch is checked out and clean, so that a
+	// commit can be made.
+	here bool
+	who  git.Identity
+}
+
+// incident works out the changelog's change, and whether it can be committed.
+func (s *Suite) incident(ctx context.Context, v decide.Version, out rolledBack) (incident, error) {
+	name := s.Product.Paperwork.Changelog
+	repo, err := git.Open(ctx, s.Dir)
+	if err != nil {
+		return incident{}, err
+	}
+	in := incident{repo: repo}
+	w, err := s.workplace(ctx)
+	in.here, in.who = err == nil && w.branch == s.Product.Branches.Main, w.who
+	tip := "HEAD"
+	if !in.here {
+		if tip, err = s.mainTip(ctx, repo); err != nil {
+			return in, err
+		}
+	}
+	if in.old, err = repo.ReadFile(ctx, tip, name); err != nil {
+		return in, err
+	}
+	log, err := changelog.Parse(name, in.old)
+	if err != nil {
+		return in, err
+	}
+	if out.Withdrawn {
+		in.new, err = log.Withdraw(v, incidentText(out))
+	} else {
+		in.new, err = log.Restore(v)
+	}
+	return in, err
+}
+
+func incidentText(out rolledBack) string {
+	return fmt.Sprintf("**Withdrawn:** %s Use %s instead.", sentence(out.Reason), out.Use)
+}
+
+// sentence ends a text as one.
+func sentence(text string) string {
+	if text == "" || text[len(text)-1] == '.' || text[len(text)-1] == '!' || text[len(text)-1] == '?' {
+		return text
+	}
+	return text + "."
+}
+
+// mainTip names the tip of the main branch: the home remote's, else the local
+// one.
+func (s *Suite) mainTip(ctx context.Context, repo git.Repo) (string, error) {
+	home, err := s.home(ctx, repo)
+	if err != nil {
+		return "", err
+	}
+	main := s.Product.Branches.Main
+	if home != "" {
+		if tip, err := repo.Resolve(ctx, "refs/remotes/"+home+"/"+main); err == nil || !errors.Is(err, git.ErrNoCommit) {
+			return tip, err
+		}
+	}
+	return repo.Resolve(ctx, "refs/heads/"+main)
+}
+
+// tell commits the incident to the changelog, or leaves a patch where the main
+// branch is not what is checked out. It gives the commit or the patch's path.
+func (s *Suite) tell(ctx context.Context, in incident, out rolledBack) (string, error) {
+	if string(in.old) == string(in.new) {
+		return "", nil
+	}
+	name := s.Product.Paperwork.Changelog
+	if in.here {
+		if err := os.WriteFile(filepath.Join(s.Dir, filepath.FromSlash(name)), in.new, 0o644); err != nil {
+			return "", err
+		}
+		what := "withdraw"
+		if !out.Withdrawn {
+			what = "restore"
+		}
+		return in.repo.Commit(ctx, in.who, s.clock(), fmt.Sprintf("docs: %s %s", what, out.Version.Tag()), name)
+	}
+	patch, err := git.Patch(ctx, name, in.old, in.new)
+	if err != nil {
+		return "", err
+	}
+	path := s.dist(withdrawnDir, out.Version.Tag(), "changelog.patch")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	return path, atomicfile.Write(path, patch, 0o644)
+}

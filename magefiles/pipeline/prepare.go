@@ -1,0 +1,162 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
+	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
+	"github.com/kubedoio/rustshare-release/magefiles/paperwork/manual"
+	"github.com/kubedoio/rustshare-release/magefiles/paperwork/upgrading"
+	"github.com/kubedoio/rustshare-release/magefiles/paperwork/versions"
+)
+
+// Preparation is the commit that a release is made from.
+type Preparation struct {
+	Version decide.Version `json:"version"`
+	// Commit is the new commit, or HEAD where nothing had to change.
+	Commit string   `json:"commit"`
+	Files  []string `json:"files"`
+	// Fill are the files that the maintainer has to fill in.
+	Fill []string `json:"fill,omitempty"`
+}
+
+// Prepare writes the paperwork of a version and commits it. The date is
+// YYYY-MM-DD, today in UTC where it is empty.
+func (s *Suite) Prepare(ctx context.Context, version, date string, asJSON bool) error {
+	v, err := parseVersion(version)
+	if err != nil {
+		return err
+	}
+	day := s.clock().UTC()
+	if date != "" {
+		if day, err = time.Parse(time.DateOnly, date); err != nil {
+			return fmt.Errorf("-date=%q is no date: want YYYY-MM-DD", date)
+		}
+	}
+	var done Preparation
+	err = s.UI.Run(ctx, "prepare "+v.Tag(), func(ctx context.Context, step *term.Step) (err error) {
+		done, err = s.prepare(ctx, v, day)
+		step.Detail("%d files", len(done.Files))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		return s.printJSON(done)
+	}
+	rows := [][]string{{"prepared", v.Tag()}, {"commit", done.Commit}, {"changed", or(strings.Join(done.Files, ", "), "nothing: it was prepared before")}}
+	for _, f := range done.Fill {
+		rows = append(rows, []string{"fill in", f})
+	}
+	next := "go run . release:tag " + v.String()
+	if len(done.Fill) > 0 {
+		next = "fill these in, commit, then " + next
+	}
+	return s.UI.Table(s.Out, []string{s.Product.Name, ""}, append(rows, []string{"next", next}))
+}
+
+// prepare is the work of [Suite.Prepare]. A candidate gets the version's
+// numbers and rows; the changelog stays as it is until the stable release.
+func (s *Suite) prepare(ctx context.Context, v decide.Version, day time.Time) (Preparation, error) {
+	done := Preparation{Version: v}
+	w, err := s.workplace(ctx)
+	if err != nil {
+		return done, err
+	}
+	if err := s.onBranch(w, v, "preparing"); err != nil {
+		return done, err
+	}
+	if slices.ContainsFunc(w.stable, func(o decide.Version) bool { return o.Compare(v.Stable()) == 0 }) {
+		return done, fmt.Errorf("tag %s exists already: a released version is never released again, so prepare the next one", v.Stable().Tag())
+	}
+	last, err := previous(ctx, w.Repo, w.head, v)
+	if err != nil {
+		return done, err
+	}
+	e := &edited{dir: w.Dir}
+	if done.Fill, err = s.paperwork(e, v, last, day); err != nil {
+		return done, errors.Join(err, e.undo(ctx, w.Repo))
+	}
+	done.Files, done.Commit = e.files, w.head
+	if len(e.files) == 0 {
+		return done, nil
+	}
+	done.Commit, err = w.Commit(ctx, w.who, s.clock(), "docs: prepare release "+v.Tag(), e.files...)
+	return done, err
+}
+
+// paperwork edits the files of a version and gives those that a person has to
+// fill in.
+func (s *Suite) paperwork(e *edited, v, previous decide.Version, day time.Time) (fill []string, err error) {
+	paper := s.Product.Paperwork
+	// The changelog comes first: it is what refuses most.
+	err = e.edit(paper.Changelog, func(text []byte) ([]byte, error) {
+		log, err := changelog.Parse(paper.Changelog, text)
+		if err != nil {
+			return nil, err
+		}
+		section, ok := log.Section(v.Stable())
+		if !ok {
+			section, ok = log.Unreleased()
+		}
+		if ok && !previous.IsZero() {
+			if err := section.CheckBump(v.Stable()); err != nil {
+				return nil, err
+			}
+		}
+		if v.Channel() == decide.Candidate {
+			return text, nil
+		}
+		return log.Release(changelog.Release{Version: v, Previous: previous, Date: day, Source: s.Product.Source})
+	})
+	if err != nil {
+		return nil, err
+	}
+	set, err := versions.Set(e.dir, s.Product, v.Core())
+	if err != nil {
+		return nil, err
+	}
+	e.files = append(e.files, set...)
+	err = e.edit(paper.Upgrading, func(text []byte) ([]byte, error) {
+		guide, err := upgrading.Parse(paper.Upgrading, text)
+		if err != nil {
+			return nil, err
+		}
+		return guide.AddRows(v.Stable())
+	})
+	if err != nil {
+		return nil, err
+	}
+	gates := path.Join(paper.Gates, v.Stable().Tag()+".yaml")
+	if s.needsPromotion(v) {
+		err := e.edit(gates, func(text []byte) ([]byte, error) {
+			if text != nil {
+				return text, nil
+			}
+			return manual.New(v.Stable(), s.Product.Promotion.Manual), nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range []string{paper.Upgrading, gates} {
+		if slices.Contains(e.files, name) {
+			fill = append(fill, name)
+		}
+	}
+	return fill, nil
+}
+
+// needsPromotion tells whether a version's stable release needs a candidate and
+// the manual gates.
+func (s *Suite) needsPromotion(v decide.Version) bool {
+	return slices.Contains(s.Product.Promotion.Bumps, string(v.Stable().Bump()))
+}

@@ -1,0 +1,155 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/converge"
+)
+
+// statusReport is what release:status prints.
+type statusReport struct {
+	Image string `json:"image"`
+	converge.Status
+	Settled bool     `json:"settled"`
+	Repairs []repair `json:"repairs"`
+}
+
+// repair is a difference with the command that mends it.
+type repair struct {
+	Found   string `json:"found"`
+	Command string `json:"command"`
+}
+
+// Status prints what registry and forge hold, what they should, and the command
+// for every difference. It changes nothing.
+func (s *Suite) Status(ctx context.Context, asJSON bool) error {
+	reg, err := s.openRegistry(ctx, true)
+	if err != nil {
+		return err
+	}
+	defer reg.close()
+	f, err := s.forge()
+	if err != nil {
+		return err
+	}
+	key, err := s.pinnedKey()
+	if err != nil {
+		return err
+	}
+	status, err := s.publisher(reg.Registry, f, key, s.expectTag).Status(ctx)
+	if err != nil {
+		return err
+	}
+	r := statusReport{Image: reg.Repository().Name(), Status: status, Settled: status.Settled(), Repairs: repairs(status)}
+	if asJSON {
+		return s.printJSON(r)
+	}
+	return s.printStatus(r)
+}
+
+// repairs names a command for every difference. Rolling tags and the forge's
+// first release follow every run of the highest stable release.
+func repairs(status converge.Status) []repair {
+	out := []repair{}
+	for _, list := range [][]converge.Standing{status.Stable, status.Candidates} {
+		for _, v := range list {
+			if v.Page != converge.Public {
+				out = append(out, repair{
+					fmt.Sprintf("%s is in the registry, its release page is %s", v.Version, v.Page),
+					fmt.Sprintf("mage release:%s -tag=%s", targetOf(v.Version.Channel()), v.Version.Tag()),
+				})
+			}
+		}
+	}
+	for _, a := range status.Left {
+		if _, skip := a.(converge.Skip); skip {
+			continue
+		}
+		switch a := a.(type) {
+		case converge.MoveTag:
+			out = append(out, repair{a.String(), "mage release:stable -tag=" + a.Version.Tag()})
+		case converge.SetLatest:
+			out = append(out, repair{a.String(), "mage release:stable -tag=" + a.Tag})
+		}
+	}
+	return out
+}
+
+func (s *Suite) printStatus(r statusReport) error {
+	var rows [][]string
+	for _, list := range [][]converge.Standing{r.Stable, r.Candidates} {
+		for _, v := range list {
+			note := ""
+			if v.Withdrawn != nil {
+				note = "WITHDRAWN: " + v.Withdrawn.Reason
+			}
+			rows = append(rows, []string{v.Version.String(), string(v.Version.Channel()), shortDigest(v.Digest.String()), string(v.Page), note})
+		}
+	}
+	if err := s.UI.Table(s.Out, []string{"version", "channel", "digest", "release page", ""}, rows); err != nil {
+		return err
+	}
+	rows = nil
+	for _, t := range r.Tags {
+		at, should := "-", "-"
+		if t.Digest.Hex != "" {
+			at = shortDigest(t.Digest.String())
+			if !t.Version.IsZero() {
+				at = t.Version.String()
+			}
+		}
+		if !t.Want.IsZero() {
+			should = t.Want.String()
+		}
+		state := "right"
+		if !t.Right {
+			state = "WRONG"
+		}
+		rows = append(rows, []string{t.Tag, at, should, state})
+	}
+	if r.Latest != "" || r.LatestWant != "" {
+		state := "right"
+		switch {
+		case r.Latest == r.LatestWant:
+		case r.OwnLatest:
+			state = "the forge chooses by itself"
+		default:
+			state = "WRONG"
+		}
+		rows = append(rows, []string{"latest release page", or(r.Latest, "-"), or(r.LatestWant, "-"), state})
+	}
+	if err := s.blankLine(); err != nil {
+		return err
+	}
+	if err := s.UI.Table(s.Out, []string{"name", "points at", "should", ""}, rows); err != nil {
+		return err
+	}
+	if err := s.blankLine(); err != nil {
+		return err
+	}
+	if len(r.Repairs) == 0 {
+		_, err := fmt.Fprintln(s.Out, "All is as it should be.")
+		return err
+	}
+	rows = nil
+	for _, fix := range r.Repairs {
+		rows = append(rows, []string{fix.Found, fix.Command})
+	}
+	return s.UI.Table(s.Out, []string{"difference", "repair"}, rows)
+}
+
+// standing finds a version in a status.
+func standing(status converge.Status, v decide.Version) (converge.Standing, error) {
+	for _, list := range [][]converge.Standing{status.Stable, status.Candidates} {
+		for _, o := range list {
+			if o.Version.Compare(v) == 0 {
+				return o, nil
+			}
+		}
+	}
+	return converge.Standing{}, errors.New(strings.TrimSpace(v.String() + " is not published"))
+}
