@@ -12,7 +12,6 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
-	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/upgrading"
@@ -69,15 +68,9 @@ func (s *Suite) finishHotfix(ctx context.Context, version string, pullRequest bo
 			return done, err
 		}
 	}
-	err = s.UI.Run(ctx, "merge "+done.from+" into "+done.into, func(ctx context.Context, step *term.Step) error {
-		m := merging{Suite: s, repo: w.Repo, version: v}
-		if done.commit, err = m.merge(ctx, w.who, done.from, done.into); err != nil {
-			return err
-		}
-		done.joined = m.joined
-		step.Detail("%d files joined", len(m.joined))
-		return nil
-	})
+	m := merging{Suite: s, repo: w.Repo, version: v}
+	done.commit, err = m.merge(ctx, w.who, done.from, done.into)
+	done.joined = m.joined
 	if err != nil || !pullRequest {
 		return done, err
 	}

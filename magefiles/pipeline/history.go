@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/upgrading"
 )
@@ -85,15 +86,16 @@ func (r *rehearsal) makeHistory(ctx context.Context, version string, play func(c
 	m.tag(ctx, next.String(), "")
 	m.released(ctx, next.Tag(), decide.Stable, "")
 
-	m.do(func() error { _, _, err := r.startHotfix(ctx, patch.String()); return err })
+	m.startHotfix(ctx, patch)
 	m.note(ctx, "### Fixed\n\n- A defect of the old line.\n", "fix: a defect of the old line")
 	m.prepare(ctx, patch)
 	m.fillIn(ctx, patch)
+	m.checkHotfix(ctx, patch)
 	m.tag(ctx, patch.String(), "")
 	m.released(ctx, patch.Tag(), decide.Stable, "")
 
 	m.on(ctx, main)
-	m.do(func() error { _, err := r.finishHotfix(ctx, patch.String(), false); return err })
+	m.finishHotfix(ctx, patch)
 	m.episode(ctx, episode{Withdraw: next.String(), Reason: "It forgets files that were uploaded during a restart."})
 	m.episode(ctx, episode{Restore: next.String()})
 	return m.err
@@ -154,7 +156,7 @@ func (m *maintainer) begin(ctx context.Context, base decide.Version) {
 		m.unreleased = text
 		if section, ok := log.Unreleased(); ok && section.Body != "" {
 			if _, released := log.Section(base); released {
-				cut := strings.Replace(string(text), section.Body, "", 1)
+				cut := strings.Replace(string(text), section.Body+"\n\n", "", 1)
 				if err := os.WriteFile(m.file(name), []byte(cut), 0o644); err != nil {
 					return err
 				}
@@ -238,8 +240,59 @@ func (m *maintainer) prepare(ctx context.Context, v decide.Version) {
 				}
 			}
 		}
-		_, err := m.Suite.prepare(ctx, v, day)
-		return err
+		return m.act(ctx, "prepare "+v.Tag(), v, func(ctx context.Context) (commit, signed, changed string, err error) {
+			done, err := m.Suite.prepare(ctx, v, day)
+			return done.Commit, "", "edits " + strings.Join(done.Files, " "), err
+		})
+	})
+}
+
+// act does what a maintainer does, as a step of the rehearsal and a row of its
+// table.
+func (m *maintainer) act(ctx context.Context, name string, v decide.Version, f func(context.Context) (commit, signed, changed string, err error)) error {
+	return m.UI.Run(ctx, name, func(ctx context.Context, step *term.Step) error {
+		commit, signed, changed, err := f(ctx)
+		if err != nil {
+			return err
+		}
+		step.Detail("%s", changed)
+		m.rows = append(m.rows, []string{name, v.String(), "commit " + short(commit), signed, "", "", changed})
+		return nil
+	})
+}
+
+func (m *maintainer) startHotfix(ctx context.Context, v decide.Version) {
+	m.do(func() error {
+		return m.act(ctx, "hotfix:start", v, func(ctx context.Context) (commit, signed, changed string, err error) {
+			branch, base, err := m.Suite.startHotfix(ctx, v.String())
+			if err != nil {
+				return "", "", "", err
+			}
+			commit, err = m.repo.Head(ctx)
+			return commit, "", "branch " + branch + " from " + base.Tag(), err
+		})
+	})
+}
+
+// checkHotfix is what `hotfix` looks at before it tries anything.
+func (m *maintainer) checkHotfix(ctx context.Context, v decide.Version) {
+	m.do(func() error {
+		return m.act(ctx, "hotfix", v, func(ctx context.Context) (commit, signed, changed string, err error) {
+			report, gates, err := m.hotfixGates(ctx)
+			if err != nil {
+				return "", "", "", err
+			}
+			return report.Commit, "", fmt.Sprintf("%d commits, %d files since %s", report.Commits, len(report.Files), report.Base.Tag()), refusal("the hotfix", gates)
+		})
+	})
+}
+
+func (m *maintainer) finishHotfix(ctx context.Context, v decide.Version) {
+	m.do(func() error {
+		return m.act(ctx, "hotfix:finish", v, func(ctx context.Context) (commit, signed, changed string, err error) {
+			done, err := m.Suite.finishHotfix(ctx, v.String(), false)
+			return done.commit, "", fmt.Sprintf("into %s, %d files joined", done.into, len(done.joined)), err
+		})
 	})
 }
 
@@ -289,8 +342,18 @@ func (m *maintainer) needs(v decide.Version, why string) string {
 
 func (m *maintainer) tag(ctx context.Context, version, why string) {
 	m.do(func() error {
-		_, err := m.Suite.tag(ctx, TagOrder{Version: version, Why: why})
-		return err
+		v, err := parseVersion(strings.TrimSuffix(version, "-rc"))
+		if err != nil {
+			return err
+		}
+		return m.act(ctx, "tag "+version, v, func(ctx context.Context) (commit, signed, changed string, err error) {
+			made, err := m.Suite.tag(ctx, TagOrder{Version: version, Why: why})
+			signed = "NO"
+			if made.Signer != "" {
+				signed = "yes"
+			}
+			return made.Commit, signed, made.Message, err
+		})
 	})
 }
 

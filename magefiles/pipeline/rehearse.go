@@ -194,7 +194,7 @@ func (r *rehearsal) play(ctx context.Context, e episode) error {
 			}
 		}
 		r.rows = append(r.rows, []string{
-			out.Plan.Ref.Name, out.Plan.Version, shortDigest(out.Digest.String()), signed,
+			"release " + out.Plan.Ref.Name, out.Plan.Version, shortDigest(out.Digest.String()), signed,
 			out.sboms(), out.provenance(), out.moved(),
 		})
 		return nil
@@ -210,17 +210,17 @@ func (r *rehearsal) rolledBack(out rolledBack, err error) error {
 	if err != nil {
 		return err
 	}
-	what := "withdrawn"
+	what := "withdraw"
 	if !out.Withdrawn {
-		what = "restored"
+		what = "restore"
 	}
-	r.rows = append(r.rows, []string{out.Version.Tag() + " " + what, out.Version.String(), shortDigest(out.Digest), "", "", "", or(strings.Join(out.Moved, " "), "nothing")})
+	r.rows = append(r.rows, []string{what + " " + out.Version.Tag(), out.Version.String(), shortDigest(out.Digest), "", "", "", or(strings.Join(out.Moved, " "), "nothing")})
 	return nil
 }
 
 // table is what a rehearsal ends with.
 func (r *rehearsal) table() error {
-	return r.UI.Table(r.Out, []string{"tag", "version", "digest", "tag signed", "SBOM", "provenance", "what moved"}, r.rows)
+	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "provenance", "what changed"}, r.rows)
 }
 
 // sample is the product to rehearse: the working directory where it is a

@@ -54,7 +54,7 @@ func TestEveryRegistry(t *testing.T) {
 				for _, row := range w.rows[5:] {
 					rolled = append(rolled, row[0]+": "+row[len(row)-1])
 				}
-				if want := []string{"v0.3.0 withdrawn: latest 0", "v0.3.0 restored: 0 latest"}; !slices.Equal(rolled, want) {
+				if want := []string{"withdraw v0.3.0: latest 0", "restore v0.3.0: 0 latest"}; !slices.Equal(rolled, want) {
 					t.Errorf("rolled back:\n%s\nwant:\n%s", strings.Join(rolled, "\n"), strings.Join(want, "\n"))
 				}
 				if a, b := w.outcomes[1].Digest, w.outcomes[2].Digest; a != b {

@@ -26,9 +26,9 @@ type Options struct {
 	// URL is the repository's page, such as "https://codeberg.org/owner/name".
 	// The server may live below a path of its host.
 	URL string
-	// API is the server's address where it is not the page's, such as
-	// "http://127.0.0.1:3000": the API lies below "/api/v1" there, and files
-	// below "/attachments".
+	// API is the root of the API where it is not the page's server's, such as
+	// "http://127.0.0.1:3000/api/v1"; a job finds it in GITHUB_API_URL. Files are
+	// read from "/attachments" beside it. "/api/v1" may be left out.
 	API string
 	// Token is an access token, or that of a workflow's run.
 	Token string
@@ -80,7 +80,7 @@ func Open(o Options) (*Gitea, error) {
 		next = network()
 	}
 	g := &Gitea{
-		server: strings.TrimSuffix(server.String(), "/"), owner: owner, name: name, token: o.Token,
+		server: strings.TrimSuffix(strings.TrimSuffix(server.String(), "/"), "/api/v1"), owner: owner, name: name, token: o.Token,
 		retry: o.Retry, sums: map[file]forge.Asset{},
 	}
 	g.client = &http.Client{

@@ -120,9 +120,5 @@ func TestRegistry(t *testing.T) {
 	ok(t, err)
 	reader, err := registry.Open(server.RegistryHost()+"/"+kit.Admin+"/image", registry.Options{Keychain: keychain(reading), Retry: impatient})
 	ok(t, err)
-	err = reader.PutManifest(ctx, "1.0.1", types.OCIImageIndex, raw)
-	t.Logf("pushing with a token that may only read: %v", err)
-	if err == nil {
-		t.Error("a token that may only read could push")
-	}
+	says(t, reader.PutManifest(ctx, "1.0.1", types.OCIImageIndex, raw), "putting manifest 1.0.1 was refused with 401")
 }

@@ -38,8 +38,34 @@ func TestOpen(t *testing.T) {
 			t.Errorf("it shows the password: %v", err)
 		}
 	}
+	for _, api := range []string{"http://127.0.0.1:3000/git", "http://127.0.0.1:3000/git/", "http://127.0.0.1:3000/git/api/v1"} {
+		if g := open(t, Options{URL: "https://codeberg.org/a/b", API: api}); g.server != "http://127.0.0.1:3000/git" {
+			t.Errorf("%s: %s", api, g.server)
+		}
+	}
 	_, err := Open(Options{URL: "https://codeberg.org/a/b", API: "http://codeberg.org"})
 	says(t, err, "use https")
+}
+
+// What Gitea and Forgejo say where a scope is missing, and what a proxy says.
+func TestRefused(t *testing.T) {
+	g := open(t, Options{URL: "https://codeberg.org/owner/name", Token: "x"})
+	for text, needs := range map[string]string{
+		"token does not have at least one of required scope(s), required=[write:repository], token scope=read:repository": "write:repository",
+		"token does not have at least one of required scope(s): [write:repository]":                                       "write:repository",
+		"user should have a permission to write to a repo":                                                                "write access to owner/name",
+	} {
+		var p *forge.PermissionError
+		err := g.refused("testing", &http.Response{StatusCode: http.StatusForbidden}, text)
+		if !errors.As(err, &p) || p.Needs != needs || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	err := g.refused("testing", &http.Response{StatusCode: http.StatusBadGateway}, "<html>\n  Bad\n  gateway"+strings.Repeat("!", 1<<10))
+	says(t, err, "testing: the server answered 502: <html> Bad gateway!!!")
+	if len(err.Error()) > 400 {
+		t.Errorf("it is long: %v", err)
+	}
 }
 
 func TestCheck(t *testing.T) {
