@@ -50,6 +50,10 @@ func (s *Suite) finishHotfix(ctx context.Context, version string, pullRequest bo
 	if err != nil {
 		return finished{}, err
 	}
+	who, err := w.identity()
+	if err != nil {
+		return finished{}, err
+	}
 	v, err := s.hotfixToFinish(ctx, w, version)
 	if err != nil {
 		return finished{}, err
@@ -69,7 +73,7 @@ func (s *Suite) finishHotfix(ctx context.Context, version string, pullRequest bo
 		}
 	}
 	m := merging{Suite: s, repo: w.Repo, version: v}
-	done.commit, err = m.merge(ctx, w.who, done.from, done.into)
+	done.commit, err = m.merge(ctx, who, done.from, done.into)
 	done.joined = m.joined
 	if err != nil || !pullRequest {
 		return done, err

@@ -34,7 +34,10 @@ func (s *Suite) incident(ctx context.Context, v decide.Version, out rolledBack) 
 	}
 	in := incident{repo: repo}
 	w, err := s.workplace(ctx)
-	in.here, in.who = err == nil && w.branch == s.Product.Branches.Main, w.who
+	if err == nil {
+		in.who, err = w.identity()
+	}
+	in.here = err == nil && w.branch == s.Product.Branches.Main
 	tip := "HEAD"
 	if !in.here {
 		if tip, err = s.mainTip(ctx, repo); err != nil {

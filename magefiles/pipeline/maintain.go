@@ -41,7 +41,7 @@ func (s *Suite) workplace(ctx context.Context) (workplace, error) {
 	w := workplace{Repo: repo}
 	if s.Who != nil {
 		w.who = *s.Who
-	} else if w.who, err = repo.Own(ctx); err != nil {
+	} else if w.who, err = repo.Own(ctx); err != nil && !errors.Is(err, git.ErrNoIdentity) {
 		return w, err
 	}
 	if w.head, err = repo.Head(ctx); err != nil {
@@ -59,6 +59,14 @@ func (s *Suite) workplace(ctx context.Context) (workplace, error) {
 		err = &gate.DirtyTreeError{Files: dirty}
 	}
 	return w, err
+}
+
+// identity is who commits and tags; an error where git does not know.
+func (w workplace) identity() (git.Identity, error) {
+	if w.who.Name == "" || w.who.Email == "" {
+		return w.who, git.ErrNoIdentity
+	}
+	return w.who, nil
 }
 
 // versionTags lists the versions that the repository has tags of.

@@ -71,6 +71,10 @@ func (s *Suite) prepare(ctx context.Context, v decide.Version, day time.Time) (P
 	if err != nil {
 		return done, err
 	}
+	who, err := w.identity()
+	if err != nil {
+		return done, err
+	}
 	if err := s.onBranch(w, v, "preparing"); err != nil {
 		return done, err
 	}
@@ -89,8 +93,10 @@ func (s *Suite) prepare(ctx context.Context, v decide.Version, day time.Time) (P
 	if len(e.files) == 0 {
 		return done, nil
 	}
-	done.Commit, err = w.Commit(ctx, w.who, s.clock(), "docs: prepare release "+v.Tag(), e.files...)
-	return done, err
+	if done.Commit, err = w.Commit(ctx, who, s.clock(), "docs: prepare release "+v.Tag(), e.files...); err != nil {
+		return done, errors.Join(err, e.undo(ctx, w.Repo))
+	}
+	return done, nil
 }
 
 // paperwork edits the files of a version and gives those that a person has to

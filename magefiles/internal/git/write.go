@@ -58,6 +58,9 @@ func (r Repo) Commit(ctx context.Context, who Identity, at time.Time, message st
 			return "", fmt.Errorf("committing: %w", err)
 		}
 	}
+	if who.Name == "" || who.Email == "" {
+		return "", fmt.Errorf("committing: %w", ErrNoIdentity)
+	}
 	if err := run.Do(ctx, r.cmd(append([]string{"--literal-pathspecs", "add", "--all", "--"}, paths...)...)); err != nil {
 		return "", fmt.Errorf("committing: %w", err)
 	}
@@ -80,6 +83,9 @@ func (r Repo) MakeTag(ctx context.Context, who Identity, at time.Time, name, com
 		if err := CheckName(n); err != nil {
 			return fmt.Errorf("tagging: %w", err)
 		}
+	}
+	if who.Name == "" || who.Email == "" {
+		return fmt.Errorf("tagging %s: %w", name, ErrNoIdentity)
 	}
 	mode := []string{"--annotate", "--no-sign"}
 	if sign {
