@@ -47,14 +47,6 @@ func Undeprecate(notes string) string {
 	}
 }
 
-// SameNotes tells whether two texts are the same notes: forges change line ends
-// and trim white space around them.
-func SameNotes(a, b string) bool { return canonical(a) == canonical(b) }
-
-func canonical(notes string) string {
-	return strings.TrimSpace(strings.ReplaceAll(notes, "\r\n", "\n"))
-}
-
 // sentence gives text as one paragraph of Markdown that ends like a sentence.
 func sentence(text string) string {
 	text = markdown.Literal(text)

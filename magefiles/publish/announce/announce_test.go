@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -100,10 +100,29 @@ var message = Message{
 	Text:    "Server v0.4.0 is released.\n\n- one\n- two\n\nRelease notes: https://example.org/v0.4.0\nImage: i@sha256:00\n",
 }
 
-func ledger(t *testing.T) *File { return NewFile(filepath.Join(t.TempDir(), LedgerName)) }
+// memory is a ledger.
+type memory struct {
+	mu     sync.Mutex
+	states map[string]State
+}
+
+func ledger() *memory { return &memory{states: map[string]State{}} }
+
+func (m *memory) States(context.Context) (map[string]State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return maps.Clone(m.states), nil
+}
+
+func (m *memory) Mark(_ context.Context, key string, s State) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.states[key] = s
+	return nil
+}
 
 // outcomes checks what became of the addresses, and that nothing tells a secret.
-func outcomes(t *testing.T, l *File, results []Result, err error, want ...string) {
+func outcomes(t *testing.T, l Ledger, results []Result, err error, want ...string) {
 	t.Helper()
 	var got []string
 	for _, r := range results {
@@ -112,9 +131,9 @@ func outcomes(t *testing.T, l *File, results []Result, err error, want ...string
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("the results are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	text, _ := os.ReadFile(l.path)
+	states, _ := l.States(t.Context())
 	shown, _ := json.Marshal(results)
-	for _, s := range []string{string(text), string(shown), fmt.Sprint(err), fmt.Sprintf("%#v", err)} {
+	for _, s := range []string{fmt.Sprint(states), string(shown), fmt.Sprint(err), fmt.Sprintf("%#v", err)} {
 		if strings.Contains(s, secret) || strings.Contains(s, "123456") || strings.Contains(s, "social.example") {
 			t.Errorf("an address is shown: %s", s)
 		}
@@ -123,7 +142,7 @@ func outcomes(t *testing.T, l *File, results []Result, err error, want ...string
 
 func TestSend(t *testing.T) {
 	world.begin(t, map[string]http.HandlerFunc{"discord.com": answer(http.StatusNoContent)})
-	l, addresses := ledger(t), []string{discordURL, "", genericURL, mastodonURL}
+	l, addresses := ledger(), []string{discordURL, "", genericURL, mastodonURL}
 
 	results, err := Send(t.Context(), message, addresses, l, Options{DryRun: true})
 	if err != nil {
@@ -166,7 +185,7 @@ func TestSend(t *testing.T) {
 	}
 
 	world.begin(t, nil)
-	results, err = Send(t.Context(), message, addresses, NewFile(l.path), Options{Again: true})
+	results, err = Send(t.Context(), message, addresses, l, Options{Again: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +206,7 @@ func TestFailures(t *testing.T) {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l := ledger(t)
+	l := ledger()
 	addresses := []string{discordURL, genericURL, mastodonURL, "generic://" + nobody + "/" + secret + "?disabletls=yes", "telegram://" + secret + "@telegram", "generic+nothing%zz" + secret + "://x"}
 	if _, err := Send(t.Context(), message, addresses, l, Options{}); err == nil || len(world.got) != 0 || !strings.Contains(err.Error(), "address 6 is no URL") {
 		t.Errorf("an address that cannot be read: %v, and sent %v", err, world.got)
@@ -239,7 +258,7 @@ func TestUnresolved(t *testing.T) {
 		},
 		"social.example.org": answer(http.StatusBadGateway),
 	})
-	l := ledger(t)
+	l := ledger()
 	if _, err := Send(t.Context(), message, []string{genericURL, mastodonURL}, l, Options{}); err == nil {
 		t.Error("a broken connection is no error")
 	}
@@ -269,7 +288,7 @@ func TestTimeout(t *testing.T) {
 	done := make(chan struct{})
 	defer close(done)
 	world.begin(t, map[string]http.HandlerFunc{"hooks.example.org": func(http.ResponseWriter, *http.Request) { <-done }})
-	results, err := Send(t.Context(), message, []string{genericURL}, ledger(t), Options{Timeout: 100 * time.Millisecond})
+	results, err := Send(t.Context(), message, []string{genericURL}, ledger(), Options{Timeout: 100 * time.Millisecond})
 	if err == nil || !strings.HasPrefix(results[0].Detail, "no answer in time") {
 		t.Errorf("a service that never answers: %+v, %v", results, err)
 	}
@@ -277,7 +296,7 @@ func TestTimeout(t *testing.T) {
 
 // broken is a ledger that cannot be written at some mark.
 type broken struct {
-	*File
+	Ledger
 	state State
 }
 
@@ -285,7 +304,7 @@ func (b broken) Mark(ctx context.Context, key string, s State) error {
 	if s == b.state {
 		return errors.New("disk full")
 	}
-	return b.File.Mark(ctx, key, s)
+	return b.Ledger.Mark(ctx, key, s)
 }
 
 func TestBrokenLedger(t *testing.T) {
@@ -298,45 +317,14 @@ func TestBrokenLedger(t *testing.T) {
 		StateSent:    {Unresolved, "it was sent, but that could not be written down: do not send it again (disk full)", 1},
 	} {
 		world.begin(t, nil)
-		results, err := Send(t.Context(), message, []string{genericURL}, broken{ledger(t), state}, Options{})
+		results, err := Send(t.Context(), message, []string{genericURL}, broken{ledger(), state}, Options{})
 		if err == nil || results[0].Outcome != want.outcome || results[0].Detail != want.detail || len(world.got) != want.sent {
 			t.Errorf("%s: %+v, %v, sent %d times", state, results, err, len(world.got))
 		}
 	}
 	world.begin(t, map[string]http.HandlerFunc{"hooks.example.org": answer(http.StatusForbidden)})
-	results, err := Send(t.Context(), message, []string{genericURL}, broken{ledger(t), StateFailed}, Options{})
+	results, err := Send(t.Context(), message, []string{genericURL}, broken{ledger(), StateFailed}, Options{})
 	if err == nil || results[0].Outcome != Unresolved || !strings.Contains(results[0].Detail, "403 Forbidden, which could not be written down (disk full)") {
 		t.Errorf("%+v, %v", results, err)
-	}
-}
-
-func TestFile(t *testing.T) {
-	l := ledger(t)
-	for _, m := range []mark{{Key: "a", State: StateSending}, {Key: "b", State: StateSending}, {Key: "a", State: StateSent}} {
-		if err := l.Mark(t.Context(), m.Key, m.State); err != nil {
-			t.Fatal(err)
-		}
-	}
-	states, err := NewFile(l.path).States(t.Context())
-	if err != nil || len(states) != 2 || states["a"] != StateSent || states["b"] != StateSending {
-		t.Errorf("the states are %v, %v", states, err)
-	}
-	for _, bad := range []string{"{\n", "{}\n", `{"key":"a","state":"lost"}`, "x"} {
-		text, err := os.ReadFile(l.path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(l.path, append(text, bad...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := Send(t.Context(), message, []string{genericURL}, l, Options{}); err == nil || !strings.Contains(err.Error(), LedgerName+":4 is no mark") {
-			t.Errorf("%q: %v", bad, err)
-		}
-		if err := os.WriteFile(l.path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := NewFile(filepath.Join(t.TempDir(), "none", "x")).Mark(t.Context(), "a", StateSent); err == nil {
-		t.Error("a missing directory is no error")
 	}
 }

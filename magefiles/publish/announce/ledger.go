@@ -1,17 +1,17 @@
 package announce
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"io"
+	"strings"
 	"sync"
-	"time"
 
-	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
 )
 
 // State is how far the message to an address got.
@@ -35,79 +35,91 @@ type Ledger interface {
 	Mark(ctx context.Context, key string, s State) error
 }
 
-// LedgerName is the ledger's file name in a bundle.
-const LedgerName = "announced.jsonl"
-
-// File is a ledger in a file: a line of JSON for each mark, the last one of a
-// key counts.
-type File struct {
-	path string
-	mu   sync.Mutex
+// Registry is a ledger that remembers in the registry where a release was
+// announced, so that it is announced once from wherever that is done:
+// annotations of a manifest under a tag that belongs to the image's digest.
+type Registry struct {
+	reg *registry.Registry
+	tag string
+	mu  sync.Mutex
 }
 
-// NewFile makes the ledger that is kept in a file; the file may be missing, its
-// directory has to be there. A withdrawal wants another file than a release.
-func NewFile(path string) *File { return &File{path: path} }
-
-type mark struct {
-	Key   string    `json:"key"`
-	State State     `json:"state"`
-	At    time.Time `json:"at"`
+// NewLedger gives the ledger of an image's release, or of its withdrawal.
+func NewLedger(reg *registry.Registry, subject v1.Hash, withdrawn bool) *Registry {
+	tag := subject.Algorithm + "-" + subject.Hex + ".announced"
+	if withdrawn {
+		tag = subject.Algorithm + "-" + subject.Hex + ".withdrawal-announced"
+	}
+	return &Registry{reg: reg, tag: tag}
 }
 
-// States reads the file.
-func (f *File) States(context.Context) (map[string]State, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	text, err := f.read()
+const (
+	ledgerType = "application/vnd.kubedoio.release.announced.v1"
+	emptyType  = "application/vnd.oci.empty.v1+json"
+	ledgerKey  = "io.kubedo.release.announced."
+)
+
+// States implements [Ledger]. A manifest that is no ledger is an error: without
+// it a message could be sent twice.
+func (l *Registry) States(ctx context.Context) (map[string]State, error) {
+	doing := "reading where it was announced (tag " + l.tag + ")"
+	raw, _, ok, err := l.reg.Manifest(ctx, l.tag)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	states := map[string]State{}
-	line := 0
-	for text := range bytes.Lines(text) {
-		line++
-		var m mark
-		err := json.Unmarshal(text, &m)
-		if err == nil && (m.Key == "" || m.State != StateSending && m.State != StateSent && m.State != StateFailed) {
-			err = fmt.Errorf("no key, or state %q", m.State)
+	if !ok {
+		return states, nil
+	}
+	var m v1.Manifest
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, fmt.Errorf("%s: it is no ledger of announcements, without which a message could be sent twice: see who put it there (%w)", doing, err)
+	}
+	for key, text := range m.Annotations {
+		name, ours := strings.CutPrefix(key, ledgerKey)
+		if !ours {
+			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s:%d is no mark of an announcement (%w): repair the line, for without it a message could be sent twice", f.path, line, err)
+		switch state := State(text); state {
+		case StateSending, StateSent, StateFailed:
+			states[name] = state
+		default:
+			return nil, fmt.Errorf("%s: %s is marked as %q, expected %q, %q or %q: see who wrote that, for without the mark a message could be sent twice",
+				doing, name, text, StateSending, StateSent, StateFailed)
 		}
-		states[m.Key] = m.State
 	}
 	return states, nil
 }
 
-// Mark adds a line.
-func (f *File) Mark(_ context.Context, key string, s State) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	text, err := f.read()
+// Mark implements [Ledger].
+func (l *Registry) Mark(ctx context.Context, key string, state State) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	states, err := l.States(ctx)
 	if err != nil {
 		return err
 	}
-	line, err := json.Marshal(mark{key, s, time.Now().UTC().Truncate(time.Second)})
+	states[key] = state
+	const empty = "{}"
+	h, size, err := v1.SHA256(strings.NewReader(empty))
 	if err != nil {
-		return fmt.Errorf("encoding a mark: %w", err)
+		return fmt.Errorf("hashing the ledger's configuration: %w", err)
 	}
-	if err := atomicfile.Write(f.path, append(append(text, line...), '\n'), 0o644); err != nil {
-		return fmt.Errorf("writing the ledger of announcements: %w", err)
+	config := v1.Descriptor{MediaType: emptyType, Size: size, Digest: h}
+	open := func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(empty)), nil }
+	if err := l.reg.PutBlob(ctx, registry.Blob{Digest: h, Size: size, Open: open}, nil); err != nil {
+		return err
 	}
-	return nil
-}
-
-func (f *File) read() ([]byte, error) {
-	text, err := os.ReadFile(f.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	m := v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: ledgerType,
+		Config: config, Layers: []v1.Descriptor{config}, Annotations: map[string]string{},
 	}
+	for key, state := range states {
+		m.Annotations[ledgerKey+key] = string(state)
+	}
+	raw, err := json.Marshal(m)
 	if err != nil {
-		return nil, fmt.Errorf("reading the ledger of announcements: %w", err)
+		return fmt.Errorf("encoding where it was announced: %w", err)
 	}
-	if len(text) > 0 && text[len(text)-1] != '\n' {
-		text = append(text, '\n')
-	}
-	return text, nil
+	return l.reg.PutManifest(ctx, l.tag, types.OCIManifestSchema1, raw)
 }

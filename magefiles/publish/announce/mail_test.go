@@ -57,7 +57,7 @@ func mailServer(t *testing.T) (host string, mails chan string) {
 
 func TestMail(t *testing.T) {
 	host, mails := mailServer(t)
-	l, end := ledger(t), "/?from=releases@example.org&to=users@example.org&encryption=None"
+	l, end := ledger(), "/?from=releases@example.org&to=users@example.org&encryption=None"
 	m := message
 	m.Subject = "Sërver\r\nBcc: all@example.org"
 	results, err := Send(t.Context(), m, []string{"smtp://" + host + end + "&auth=None", "smtp://me:" + secret + "@" + host + end + "&auth=Plain"}, l, Options{})

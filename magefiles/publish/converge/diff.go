@@ -121,7 +121,7 @@ func (d *differ) release() error {
 	if found != nil && !found.Draft {
 		return d.public(want, *found)
 	}
-	if found == nil || found.Name != want.Name || found.Notes != want.Notes || found.Prerelease != want.Prerelease {
+	if found == nil || found.Name != want.Name || !forge.SameNotes(found.Notes, want.Notes) || found.Prerelease != want.Prerelease {
 		d.add(DraftRelease{want})
 	}
 	if found == nil {

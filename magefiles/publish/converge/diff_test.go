@@ -341,3 +341,27 @@ func TestRolledBack(t *testing.T) {
 		})
 	}
 }
+
+// Forges change line ends and trim notes: that is no difference.
+func TestSameNotes(t *testing.T) {
+	const notes = "# Notes\n\n- one\n"
+	want := Desired{
+		Channel: decide.Candidate, Release: &forge.Release{Tag: "v0.1.0-rc.1", Name: "n", Notes: notes, Prerelease: true},
+		Amend: map[string]func(string) string{"v0.0.1": func(string) string { return notes }},
+	}
+	for found, left := range map[string]string{
+		notes:                      "publish release v0.1.0-rc.1 as a pre-release",
+		"# Notes\r\n\r\n- one":     "publish release v0.1.0-rc.1 as a pre-release",
+		"\n" + notes + "\r\n":      "publish release v0.1.0-rc.1 as a pre-release",
+		"# Notes\r\n\r\n- two\r\n": "draft release v0.1.0-rc.1, publish release v0.1.0-rc.1 as a pre-release, amend the notes of release v0.0.1",
+		"":                         "draft release v0.1.0-rc.1, publish release v0.1.0-rc.1 as a pre-release, amend the notes of release v0.0.1",
+	} {
+		draft := *want.Release
+		draft.Draft, draft.Notes = true, found
+		actions, err := Diff(want, State{Release: &draft, Notes: map[string]string{"v0.0.1": found}})
+		ok(t, err)
+		if got := strings.Join(lines(actions), ", "); got != left {
+			t.Errorf("%q: got %s, want %s", found, got, left)
+		}
+	}
+}

@@ -172,7 +172,7 @@ func (o *observer) first(ctx context.Context, g *errgroup.Group) {
 	}
 	for tag := range o.want.Amend {
 		g.Go(func() error {
-			r, err := o.Forge.Find(ctx, tag)
+			r, err := o.Forge.Page(ctx, tag)
 			if r != nil && !r.Draft {
 				o.set(func(s *State) { s.Notes[tag] = r.Notes })
 			}
@@ -241,7 +241,7 @@ func (o *observer) aliases(ctx context.Context) error {
 		tag := o.want.releaseTag(v)
 		if o.s.Latest != tag && (o.want.Release == nil || tag != o.want.Release.Tag) {
 			g.Go(func() error {
-				r, err := o.Forge.Find(ctx, tag)
+				r, err := o.Forge.Page(ctx, tag)
 				o.set(func(s *State) { s.LatestPublic = r != nil && !r.Draft })
 				return err
 			})

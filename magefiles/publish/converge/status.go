@@ -81,14 +81,10 @@ func (p *Publisher) Status(ctx context.Context) (Status, error) {
 	if err := o.observe(ctx); err != nil {
 		return Status{}, err
 	}
-	left, err := Diff(want, o.s)
-	if err != nil {
-		return Status{}, err
-	}
 	rolling := want.rolling(o.s)
 	s := Status{
 		Stable: standings(o.s.Published), Candidates: standings(versions(o.s.Names, decide.Candidate)),
-		Tags: pointers(o.s.Names, rolling), Latest: o.s.Latest, OwnLatest: o.s.OwnLatest, Left: left,
+		Tags: pointers(o.s.Names, rolling), Latest: o.s.Latest, OwnLatest: o.s.OwnLatest,
 	}
 	if v, ok := rolling[decide.Latest]; ok {
 		s.LatestWant = want.releaseTag(v)
@@ -106,6 +102,10 @@ func (p *Publisher) Status(ctx context.Context) (Status, error) {
 	}
 	if err := g.Wait(); err != nil {
 		return Status{}, fmt.Errorf("looking at what is published: %w", err)
+	}
+	var err error
+	if s.Left, err = Diff(want, o.s); err != nil { // now it can name the version that stands under any tag
+		return Status{}, err
 	}
 	for i := range s.Tags {
 		t := &s.Tags[i]
@@ -131,7 +131,7 @@ func (o *observer) stand(ctx context.Context, s *Standing) error {
 		return err
 	}
 	o.set(func(have *State) { s.Digest = have.Tags[s.Version.Image()] })
-	r, err := o.Forge.Find(ctx, s.Version.Tag())
+	r, err := o.Forge.Page(ctx, s.Version.Tag())
 	if err != nil {
 		return err
 	}

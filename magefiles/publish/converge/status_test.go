@@ -67,8 +67,28 @@ func TestStatus(t *testing.T) {
 		t.Errorf("left %q, settled %v", lines(s.Left), s.Settled())
 	}
 
+	// Asking reads pages alone, and no assets.
+	p = w.publisher()
+	p.Forge = pages{p.Forge, t}
+	again, err := p.Status(t.Context())
+	ok(t, err)
+	if got := again.Candidates[0].Page; got != Missing {
+		t.Errorf("the page of %s is %s", again.Candidates[0].Version, got)
+	}
+
 	p = w.publisher()
 	p.Withdrawn = func(context.Context, v1.Hash) (*intoto.Withdrawal, error) { return nil, errors.New("no answer") }
 	_, err = p.Status(t.Context())
 	says(t, err, "looking at what is published: no answer")
+}
+
+// pages is a forge whose assets nobody may ask for.
+type pages struct {
+	forge.Forge
+	t *testing.T
+}
+
+func (f pages) Find(_ context.Context, tag string) (*forge.Release, error) {
+	f.t.Errorf("the assets of %s were asked for", tag)
+	return nil, errors.New("too expensive")
 }

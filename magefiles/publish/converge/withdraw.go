@@ -14,6 +14,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
 
 // Withdrawn reads from the registry what was said of an index after it was
@@ -64,26 +65,36 @@ func among(all []decide.Version, v decide.Version) bool {
 }
 
 // rolling finds out where the aliases of stable versions belong, and where they
-// stand. Whether a version is withdrawn is asked of those alone that an alias
-// would name; where one is, the aliases fall to others, which are asked then.
+// stand.
 func (o *observer) rolling(ctx context.Context) error {
-	side := func(versions []decide.Version, ask func(context.Context, decide.Version) error) error {
-		g, ctx := errgroup.WithContext(ctx)
-		g.SetLimit(o.jobs())
-		for _, v := range versions {
-			g.Go(func() error { return ask(ctx, v) })
-		}
-		return g.Wait()
-	}
-	err := side(slices.Concat(o.want.Withdrawn, o.want.Restored), func(ctx context.Context, v decide.Version) error {
+	err := o.side(ctx, slices.Concat(o.want.Withdrawn, o.want.Restored), func(ctx context.Context, v decide.Version) error {
 		return o.tag(ctx, v.Image())
 	})
 	if err != nil {
 		return err
 	}
+	if err := o.withdrawals(ctx); err != nil {
+		return err
+	}
+	return o.aliases(ctx)
+}
+
+// side asks about versions side by side.
+func (o *observer) side(ctx context.Context, versions []decide.Version, ask func(context.Context, decide.Version) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(o.jobs())
+	for _, v := range versions {
+		g.Go(func() error { return ask(ctx, v) })
+	}
+	return g.Wait()
+}
+
+// withdrawals finds out which versions are withdrawn. Asked are those alone
+// that an alias would name, and the ones given; where one is withdrawn, the
+// aliases fall to others, which are asked then.
+func (o *observer) withdrawals(ctx context.Context, fresh ...decide.Version) error {
 	var asked []decide.Version
 	for {
-		var fresh []decide.Version
 		for _, v := range o.want.rolling(o.state()) {
 			if !among(asked, v) && !among(fresh, v) {
 				fresh = append(fresh, v)
@@ -92,13 +103,25 @@ func (o *observer) rolling(ctx context.Context) error {
 		if len(fresh) == 0 {
 			break
 		}
-		asked = append(asked, fresh...)
-		if err := side(fresh, o.version); err != nil {
+		if err := o.side(ctx, fresh, o.version); err != nil {
 			return err
 		}
+		asked, fresh = append(asked, fresh...), nil
 	}
 	slices.SortFunc(o.s.Withdrawn, decide.Version.Compare)
-	return o.aliases(ctx)
+	return nil
+}
+
+// WithdrawnFor gives those of the published stable versions that are withdrawn,
+// as far as that decides which rolling tags the release of v gets, and v itself
+// where it is. It asks as little as a release of v does.
+func (p *Publisher) WithdrawnFor(ctx context.Context, v decide.Version, published []decide.Version) ([]decide.Version, error) {
+	o := p.observer(Desired{Channel: decide.Stable, Version: v})
+	o.s.Published = published
+	if err := o.withdrawals(ctx, v); err != nil {
+		return nil, fmt.Errorf("looking which versions are withdrawn: %w", err)
+	}
+	return o.s.Withdrawn, nil
 }
 
 // version asks where a stable version's own tag stands, and whether that is
@@ -152,7 +175,7 @@ func (d *differ) amend() {
 		notes, public := d.have.Notes[tag]
 		if !public {
 			d.add(Skip{"the notes of release " + tag + " stay", "it is not public"})
-		} else if text := d.want.Amend[tag](notes); text != notes {
+		} else if text := d.want.Amend[tag](notes); !forge.SameNotes(text, notes) {
 			d.add(AmendRelease{tag, text})
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge/internal/transfer"
 )
 
 // Directory is a forge on disk. Below it lie
@@ -57,13 +58,19 @@ func (d Directory) where(tag string) (dir string, draft bool, err error) {
 	return "", false, nil
 }
 
-// Find implements [Forge]. The checksums are those of the files as they are.
-func (d Directory) Find(ctx context.Context, tag string) (*Release, error) {
+// Page implements [Forge].
+func (d Directory) Page(_ context.Context, tag string) (*Release, error) {
+	_, r, err := d.page(tag)
+	return r, err
+}
+
+// page reads a release but for its assets, and says where it lies.
+func (d Directory) page(tag string) (dir string, r *Release, err error) {
 	dir, draft, err := d.where(tag)
 	if err != nil || dir == "" {
-		return nil, err
+		return "", nil, err
 	}
-	r := &Release{}
+	r = &Release{}
 	text, err := os.ReadFile(filepath.Join(dir, releaseFile))
 	if err == nil {
 		err = json.Unmarshal(text, r)
@@ -71,18 +78,26 @@ func (d Directory) Find(ctx context.Context, tag string) (*Release, error) {
 		err = nil // interrupted before it was written
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading release %s in %s: %w", tag, dir, err)
+		return "", nil, fmt.Errorf("reading release %s in %s: %w", tag, dir, err)
 	}
 	notes, err := os.ReadFile(filepath.Join(dir, notesFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the notes of release %s: %w", tag, err)
+		return "", nil, fmt.Errorf("reading the notes of release %s: %w", tag, err)
 	}
-	r.Tag, r.Draft, r.Notes = tag, draft, string(notes)
+	r.Tag, r.Draft, r.Notes, r.Assets = tag, draft, string(notes), nil
+	return dir, r, nil
+}
+
+// Find implements [Forge]. The checksums are those of the files as they are.
+func (d Directory) Find(ctx context.Context, tag string) (*Release, error) {
+	dir, r, err := d.page(tag)
+	if err != nil || r == nil {
+		return nil, err
+	}
 	names, err := assets(dir)
 	if err != nil {
 		return nil, fmt.Errorf("listing the assets of release %s: %w", tag, err)
 	}
-	r.Assets = nil
 	for _, name := range names {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -219,11 +234,7 @@ func store(ctx context.Context, path string, a Asset, content Content) error {
 	if err != nil {
 		return err
 	}
-	h := sha256.New()
-	n, err := io.CopyBuffer(io.MultiWriter(f, h), struct{ io.Reader }{&until{ctx, r}}, make([]byte, 256<<10))
-	if got := hex.EncodeToString(h.Sum(nil)); err == nil && (got != a.SHA256 || n != a.Size) {
-		err = fmt.Errorf("read %d bytes with sha256 %s, expected %d with %s: the bundle has been changed, make it anew", n, got, a.Size, a.SHA256)
-	}
+	_, err = io.CopyBuffer(f, struct{ io.Reader }{&until{ctx, transfer.NewContent(r, a.Size, a.SHA256)}}, make([]byte, 256<<10))
 	return atomicfile.Settle(f, path, 0o644, err)
 }
 

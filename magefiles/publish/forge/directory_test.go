@@ -134,6 +134,12 @@ func TestLife(t *testing.T) {
 		t.Errorf("files: %v", got)
 	}
 
+	found, err = d.Page(ctx, r.Tag)
+	ok(t, err)
+	if found.Tag != r.Tag || found.Draft || found.Latest || found.Name != r.Name || found.Notes != r.Notes || found.Assets != nil {
+		t.Errorf("page: %+v", found)
+	}
+
 	// From now on it keeps its bytes.
 	var public *PublicError
 	if err := d.Draft(ctx, r); !errors.As(err, &public) {
@@ -167,6 +173,24 @@ func TestLife(t *testing.T) {
 	says(t, d.SetLatest(ctx, "v3.0.0"), "not public")
 }
 
+func TestSameNotes(t *testing.T) {
+	const notes = "# Server v0.4.0\n\n## Changes\n\n- one  \n- two\n"
+	for other, same := range map[string]bool{
+		notes:                                   true,
+		strings.ReplaceAll(notes, "\n", "\r\n"): true,
+		strings.TrimSpace(notes):                true,
+		"\n" + notes + "\r\n\r\n":               true,
+		strings.ReplaceAll(notes, "  \n", "\n"): false, // a line break in Markdown
+		strings.ReplaceAll(notes, "\n\n", "\n"): false,
+		strings.ReplaceAll(notes, "one", "One"): false,
+		"":                                      false,
+	} {
+		if SameNotes(notes, other) != same || SameNotes(other, notes) != same {
+			t.Errorf("%q: the same notes must be %v", other, same)
+		}
+	}
+}
+
 // What was interrupted is replaced.
 func TestLeftovers(t *testing.T) {
 	ctx := t.Context()
@@ -182,6 +206,17 @@ func TestLeftovers(t *testing.T) {
 	if !found.Draft || len(found.Assets) != 1 || found.Assets[0] == one {
 		t.Errorf("found %+v", found)
 	}
+	// Its page does not look at assets.
+	ok(t, os.Mkdir(filepath.Join(d.draft(r.Tag), "two"), 0o755))
+	if found, err = d.Page(ctx, r.Tag); err != nil || !found.Draft || found.Assets != nil {
+		t.Errorf("page %+v, %v", found, err)
+	}
+	_, err = d.Find(ctx, r.Tag)
+	says(t, err, "reading asset two of release v1.0.0")
+	if found, err = d.Page(ctx, "v2.0.0"); found != nil || err != nil {
+		t.Errorf("page of nothing: %+v, %v", found, err)
+	}
+	ok(t, d.Drop(ctx, r.Tag, "two"))
 	ok(t, d.Draft(ctx, r))
 	ok(t, d.Upload(ctx, r.Tag, one, text))
 	ok(t, d.Publish(ctx, r))

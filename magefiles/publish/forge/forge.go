@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -47,6 +48,14 @@ func (r Release) Find(name string) (Asset, bool) {
 	return Asset{}, false
 }
 
+// SameNotes tells whether two texts are the same notes: forges change line ends
+// and trim white space around them.
+func SameNotes(a, b string) bool { return canonical(a) == canonical(b) }
+
+func canonical(notes string) string {
+	return strings.TrimSpace(strings.ReplaceAll(notes, "\r\n", "\n"))
+}
+
 // Content opens what is uploaded, from its beginning.
 type Content func() (io.ReadCloser, error)
 
@@ -56,6 +65,9 @@ type Forge interface {
 	// Find gives the release of a tag, public or draft, with the true sizes
 	// and checksums of its assets; nil where there is none.
 	Find(ctx context.Context, tag string) (*Release, error)
+	// Page is Find without assets and without Latest, and costs little: it looks
+	// at the page alone.
+	Page(ctx context.Context, tag string) (*Release, error)
 	// Latest gives the tag of the release shown first, "" where there is none.
 	// A forge that chooses by itself gives [ErrOwnLatest] beside it.
 	Latest(ctx context.Context) (string, error)
@@ -75,7 +87,8 @@ type Forge interface {
 	// SetLatest has a public release shown first; [ErrOwnLatest] where the
 	// forge chooses by itself.
 	SetLatest(ctx context.Context, tag string) error
-	// Amend gives a public release other notes. Its tag, flags and assets stay.
+	// Amend gives a public release other notes, where they are not the
+	// [SameNotes]. Its tag, flags and assets stay.
 	Amend(ctx context.Context, tag, notes string) error
 }
 

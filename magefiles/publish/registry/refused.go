@@ -51,12 +51,18 @@ func (r *Registry) explain(doing string, err error) error {
 
 func (r *Registry) hint(status int) string {
 	host, repo := r.repo.RegistryStr(), r.repo.RepositoryStr()
-	right, role, verb := "packages: write", "Write", "push to"
+	right, scope, role, verb := "packages: write", "write:package", "Write", "push to"
 	if r.readOnly {
-		right, role, verb = "packages: read", "Read", "pull from"
+		right, scope, role, verb = "packages: read", "read:package", "Read", "pull from"
+	}
+	if host == ghcr {
+		scope = right
 	}
 	switch status {
 	case http.StatusUnauthorized:
+		if r.offered.Load() {
+			return fmt.Sprintf("the token in RELEASE_FORGE_TOKEN or GITHUB_TOKEN was refused: it is wrong, has expired or lacks the scope `%s`", scope)
+		}
 		if host == ghcr {
 			return fmt.Sprintf("no valid credentials: run `docker login ghcr.io`, or set GITHUB_TOKEN to a token with `%s`", right)
 		}
@@ -64,6 +70,9 @@ func (r *Registry) hint(status int) string {
 	case http.StatusForbidden:
 		if host == ghcr {
 			return fmt.Sprintf("the token may not do this: it needs `%s`, and the package %s must give this repository the role %s (package settings, Manage Actions access)", right, repo, role)
+		}
+		if r.offered.Load() {
+			return fmt.Sprintf("the token in RELEASE_FORGE_TOKEN or GITHUB_TOKEN may not do this: it needs the scope `%s`, and its user the right to %s %s", scope, verb, repo)
 		}
 		return fmt.Sprintf("the account that `docker login %s` stored may not do this: give it the right to %s %s", host, verb, repo)
 	case http.StatusNotFound:

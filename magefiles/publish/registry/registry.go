@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -51,6 +52,8 @@ type Registry struct {
 	retry    retry.Policy
 	count    *counting
 	net      http.RoundTripper
+	// offered is true where the forge's token is what the registry is shown.
+	offered atomic.Bool
 
 	mu     sync.Mutex
 	client *http.Client // nil before the handshake
@@ -142,6 +145,8 @@ func (r *Registry) http(ctx context.Context) (*http.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the credentials for %s: %w", r.repo.RegistryStr(), err)
 	}
+	_, token := auth.(offeredToken)
+	r.offered.Store(token)
 	t, err := transport.NewWithContext(ctx, r.repo.Registry, auth, r.net, []string{r.scope})
 	if err != nil {
 		return nil, r.explain("greeting the registry", err)
@@ -158,8 +163,11 @@ func (t tokenKeychain) Resolve(target authn.Resource) (authn.Authenticator, erro
 	if host := target.RegistryStr(); host != ghcr && (t.host == "" || host != t.host) {
 		return authn.Anonymous, nil
 	}
-	return &authn.Basic{Username: "token", Password: t.token}, nil
+	return offeredToken{&authn.Basic{Username: "token", Password: t.token}}, nil
 }
+
+// offeredToken is what tokenKeychain offers.
+type offeredToken struct{ authn.Authenticator }
 
 const ghcr = "ghcr.io"
 

@@ -394,6 +394,56 @@ func TestBasic(t *testing.T) {
 	}
 }
 
+// Where the forge's token was offered, the hint speaks of that and of the scope
+// that it needs; where Docker's credentials were, of those.
+func TestTokenRefused(t *testing.T) {
+	const secret = "ghs_verysecret"
+	const token = "the token in RELEASE_FORGE_TOKEN or GITHUB_TOKEN "
+	login := fixed{&authn.Basic{Username: "user", Password: "password"}}
+	for _, tt := range []struct {
+		repo     string
+		status   int
+		readOnly bool
+		keychain authn.Keychain
+		hint     string
+	}{
+		{"git.example.org/a/b", 401, false, anonymous{}, token + "was refused: it is wrong, has expired or lacks the scope `write:package`"},
+		{"git.example.org/a/b", 401, true, anonymous{}, token + "was refused: it is wrong, has expired or lacks the scope `read:package`"},
+		{"git.example.org/a/b", 403, false, anonymous{}, token + "may not do this: it needs the scope `write:package`, and its user the right to push to a/b"},
+		{"git.example.org/a/b", 401, false, login, "no valid credentials: run `docker login git.example.org`"},
+		{"git.example.org/a/b", 403, false, login, "the account that `docker login git.example.org` stored may not do this"},
+		{"ghcr.io/a/b", 401, false, anonymous{}, token + "was refused: it is wrong, has expired or lacks the scope `packages: write`"},
+		{"ghcr.io/a/b", 401, true, anonymous{}, token + "was refused: it is wrong, has expired or lacks the scope `packages: read`"},
+		{"ghcr.io/a/b", 401, false, login, "no valid credentials: run `docker login ghcr.io`, or set GITHUB_TOKEN to a token with `packages: write`"},
+		{"ghcr.io/a/b", 403, false, anonymous{}, "it needs `packages: write`, and the package a/b must give this repository the role Write"},
+		{"registry.example.com/a/b", 401, false, anonymous{}, "no valid credentials: run `docker login registry.example.com`"},
+	} {
+		// A registry says no at the handshake, or afterwards; Gitea does the latter.
+		for _, late := range []bool{false, true} {
+			server := &ghcrServer{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch {
+				case r.URL.Path == "/token" && (late || tt.status == 403):
+					_ = json.NewEncoder(w).Encode(map[string]string{"token": "exchanged"})
+				case r.URL.Path == "/v2/":
+					w.Header().Set("WWW-Authenticate", `Bearer realm="https://`+r.Host+`/token",service="x"`)
+					w.WriteHeader(http.StatusUnauthorized)
+				default:
+					w.WriteHeader(tt.status)
+				}
+			})}
+			r, err := Open(tt.repo, Options{Keychain: tt.keychain, Token: secret, TokenHost: "git.example.org", ReadOnly: tt.readOnly, Transport: server, Retry: fast})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _, err = r.Head(t.Context(), "tag")
+			var refused *RefusedError
+			if !errors.As(err, &refused) || refused.Status != tt.status || !strings.Contains(refused.Hint, tt.hint) || strings.Contains(err.Error(), secret) {
+				t.Errorf("%+v, late %v: %v", tt, late, err)
+			}
+		}
+	}
+}
+
 type fixed struct{ authn.Authenticator }
 
 func (f fixed) Resolve(authn.Resource) (authn.Authenticator, error) { return f.Authenticator, nil }

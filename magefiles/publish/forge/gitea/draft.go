@@ -75,7 +75,7 @@ func (g *Gitea) describe(ctx context.Context, doing string, found *sdk.Release, 
 	if r.Notes == "" && found.Note != "" {
 		return fmt.Errorf("%s: the server takes no empty notes where there are some: write a line", doing)
 	}
-	if found.Title == r.Name && found.Note == r.Notes && found.IsPrerelease == r.Prerelease && found.IsDraft == draft {
+	if found.Title == r.Name && forge.SameNotes(found.Note, r.Notes) && found.IsPrerelease == r.Prerelease && found.IsDraft == draft {
 		return nil
 	}
 	edit := sdk.EditReleaseOption{Title: r.Name, Note: r.Notes, IsDraft: &draft, IsPrerelease: &r.Prerelease}
@@ -165,7 +165,7 @@ func (g *Gitea) Amend(ctx context.Context, tag, notes string) error {
 		return fmt.Errorf("%s: it is not public", doing)
 	case notes == "" && found.Note != "":
 		return fmt.Errorf("%s: the server takes no empty notes where there are some: write a line", doing)
-	case found.Note == notes:
+	case forge.SameNotes(found.Note, notes):
 		return nil
 	}
 	_, err = g.edit(ctx, doing, found.ID, sdk.EditReleaseOption{Note: notes})

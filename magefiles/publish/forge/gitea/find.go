@@ -14,10 +14,24 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge/internal/transfer"
 )
 
 // downloads bounds the files that are read at once.
 const downloads = 4
+
+// Page implements [forge.Forge].
+func (g *Gitea) Page(ctx context.Context, tag string) (*forge.Release, error) {
+	found, err := g.find(ctx, tag)
+	if err != nil || found == nil {
+		return nil, err
+	}
+	return shown(found), nil
+}
+
+func shown(r *sdk.Release) *forge.Release {
+	return &forge.Release{Tag: r.TagName, Name: r.Title, Draft: r.IsDraft, Prerelease: r.IsPrerelease, Notes: r.Note}
+}
 
 // Find implements [forge.Forge]. The server keeps no checksums: every file is
 // read once, and again only when the server has another one.
@@ -26,7 +40,7 @@ func (g *Gitea) Find(ctx context.Context, tag string) (*forge.Release, error) {
 	if err != nil || found == nil {
 		return nil, err
 	}
-	r := &forge.Release{Tag: tag, Name: found.Title, Draft: found.IsDraft, Prerelease: found.IsPrerelease, Notes: found.Note}
+	r := shown(found)
 	if r.Assets, err = g.assets(ctx, tag, found.Attachments); err != nil {
 		return nil, err
 	}
@@ -187,7 +201,7 @@ func (g *Gitea) download(ctx context.Context, doing string, a *sdk.Attachment) (
 
 // sign puts the token on a request that the SDK does not make.
 func (g *Gitea) sign(req *http.Request) {
-	req.Header.Set("User-Agent", "rustshare-release")
+	req.Header.Set("User-Agent", transfer.UserAgent)
 	if g.token != "" {
 		req.Header.Set("Authorization", "token "+g.token)
 	}

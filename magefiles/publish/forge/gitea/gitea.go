@@ -6,19 +6,18 @@ package gitea
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	sdk "code.gitea.io/sdk/gitea"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge/internal/transfer"
 )
 
 // Options are the settings of [Open].
@@ -69,7 +68,7 @@ func Open(o Options) (*Gitea, error) {
 		return nil, err
 	}
 	if o.API != "" {
-		u, err := parse(o.API)
+		u, err := place.Address(o.API)
 		if err != nil {
 			return nil, err
 		}
@@ -77,14 +76,14 @@ func Open(o Options) (*Gitea, error) {
 	}
 	next := o.Transport
 	if next == nil {
-		next = network()
+		next = transfer.Network()
 	}
 	g := &Gitea{
 		server: strings.TrimSuffix(strings.TrimSuffix(server.String(), "/"), "/api/v1"), owner: owner, name: name, token: o.Token,
 		retry: o.Retry, sums: map[file]forge.Asset{},
 	}
 	g.client = &http.Client{
-		CheckRedirect: checkRedirect,
+		CheckRedirect: transfer.CheckRedirect,
 		Transport: &retry.Transport{
 			Next: next, Policy: o.Retry,
 			// PATCH sets values here: twice is as good as once.
@@ -95,23 +94,14 @@ func Open(o Options) (*Gitea, error) {
 	return g, nil
 }
 
-// network is the default transport. It does not wait for ever on a server that
-// has gone quiet.
-func network() http.RoundTripper {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return http.DefaultTransport
-	}
-	t = t.Clone()
-	t.ResponseHeaderTimeout = 5 * time.Minute
-	return t
-}
-
 var ownerName = regexp.MustCompile(`^(.*)/([A-Za-z0-9._-]+)/([A-Za-z0-9._-]+?)(\.git)?/?$`)
+
+// place is the server, with the token's own variable.
+var place = transfer.Place{What: "forge", Example: "https://codeberg.org/owner/name", Token: "RELEASE_FORGE_TOKEN"}
 
 // repository reads the server, owner and name out of a page's address.
 func repository(page string) (server *url.URL, owner, name string, err error) {
-	u, err := parse(page)
+	u, err := place.Address(page)
 	if err != nil {
 		return nil, "", "", err
 	}
@@ -122,45 +112,11 @@ func repository(page string) (server *url.URL, owner, name string, err error) {
 	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: m[1]}, m[2], m[3], nil
 }
 
-// parse takes an address that a token may be sent to. Its errors never show a
-// password.
-func parse(address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return nil, errors.New("the forge has no valid address: want one such as https://codeberg.org/owner/name")
-	case u.User != nil:
-		return nil, fmt.Errorf("the forge's address has a user or password in it (%s): leave them out, the token is given apart", u.Redacted())
-	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("%q is no forge's address: want one such as https://codeberg.org/owner/name", address)
-	case u.Scheme == "http" && !retry.Loopback(u.Hostname()):
-		return nil, fmt.Errorf("the forge has the address %q: plain HTTP would show the token to others, use https", address)
-	}
-	return u, nil
-}
-
-// checkRedirect follows redirects as net/http does, but never from HTTPS to
-// HTTP, never where a changing request would turn into a GET, and never with
-// the token to another host: files may lie in an object store.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	switch first := via[0]; {
-	case len(via) >= 10:
-		return errors.New("stopped after 10 redirects")
-	case first.URL.Scheme == "https" && req.URL.Scheme != "https":
-		return fmt.Errorf("redirect from https://%s to plain HTTP at %s is refused", first.URL.Host, req.URL.Host)
-	case req.Method != first.Method:
-		return fmt.Errorf("%s was redirected and would become %s: has the repository been renamed?", first.Method, req.Method)
-	case req.URL.Host != first.URL.Host:
-		req.Header.Del("Authorization")
-	}
-	return nil
-}
-
 // api is the SDK's client for one call: it takes a context for all its calls
 // alone. Making one costs nothing, as the version is not asked for.
 func (g *Gitea) api(ctx context.Context) (*sdk.Client, error) {
 	return sdk.NewClient(g.server, sdk.SetContext(ctx), sdk.SetToken(g.token), sdk.SetHTTPClient(g.client),
-		sdk.SetUserAgent("rustshare-release"), sdk.SetGiteaVersion(""))
+		sdk.SetUserAgent(transfer.UserAgent), sdk.SetGiteaVersion(""))
 }
 
 // call does one call of the SDK. Its errors are those of [Gitea.refused].

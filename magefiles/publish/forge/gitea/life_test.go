@@ -19,10 +19,13 @@ import (
 func TestLife(t *testing.T) {
 	ctx := t.Context()
 	r := project(t, true, nil, "v1.0.0", "v1.1.0-rc.1", "v0.9.1")
-	downloads := 0
+	downloads, edits := 0, 0
 	g := open(t, Options{URL: r.url, Token: server.Token(), Retry: impatient, API: between(t, func(_ int, _ http.ResponseWriter, req *http.Request) bool {
 		if strings.HasPrefix(req.URL.Path, "/attachments/") {
 			downloads++
+		}
+		if req.Method == http.MethodPatch && req.ContentLength > 2 { // not that of Check
+			edits++
 		}
 		return false
 	})})
@@ -107,7 +110,12 @@ func TestLife(t *testing.T) {
 	}
 
 	ok(t, g.Amend(ctx, want.Tag, "## ⚠️ Deprecated\n"))
+	amends := edits
 	ok(t, g.Amend(ctx, want.Tag, "## ⚠️ Deprecated\n"))
+	ok(t, g.Amend(ctx, want.Tag, "\r\n## ⚠️ Deprecated"))
+	if edits != amends || amends == 0 {
+		t.Errorf("the same notes were sent: %d edits, before %d", edits, amends)
+	}
 	found, err = g.Find(ctx, want.Tag)
 	ok(t, err)
 	if found.Notes != "## ⚠️ Deprecated\n" || found.Name != want.Name || found.Draft || len(found.Assets) != 2 {
@@ -117,6 +125,38 @@ func TestLife(t *testing.T) {
 	says(t, g.Amend(ctx, "v0.9.1", "x"), "v0.9.1: it is not public")
 	if got := r.tags(t); got != "v0.9.1\nv1.0.0\nv1.1.0-rc.1" {
 		t.Errorf("tags: %q", got)
+	}
+}
+
+// A release's page is read without its files.
+func TestPage(t *testing.T) {
+	ctx := t.Context()
+	r := project(t, false, nil, "v1.0.0")
+	var paths []string
+	g := open(t, Options{URL: r.url, Token: server.Token(), Retry: impatient, API: between(t, func(_ int, _ http.ResponseWriter, req *http.Request) bool {
+		paths = append(paths, req.Method+" "+req.URL.Path)
+		return false
+	})})
+	if page, err := g.Page(ctx, "v1.0.0"); page != nil || err != nil {
+		t.Errorf("page of nothing: %+v, %v", page, err)
+	}
+	one, text := asset("one", "first")
+	want := forge.Release{Tag: "v1.0.0", Name: "n", Notes: "# Notes\n", Assets: []forge.Asset{one}}
+	ok(t, r.open(t).Draft(ctx, want))
+	ok(t, r.open(t).Upload(ctx, want.Tag, one, text))
+	for _, draft := range []bool{true, false} {
+		if !draft {
+			ok(t, r.open(t).Publish(ctx, want))
+		}
+		paths = nil
+		page, err := g.Page(ctx, want.Tag)
+		ok(t, err)
+		if page.Tag != want.Tag || page.Draft != draft || page.Name != "n" || page.Notes != want.Notes || page.Prerelease || page.Latest || page.Assets != nil {
+			t.Errorf("page: %+v", page)
+		}
+		if len(paths) != 1 || !strings.HasSuffix(paths[0], "/releases/tags/v1.0.0") {
+			t.Errorf("asking for the page sent %q", paths)
+		}
 	}
 }
 

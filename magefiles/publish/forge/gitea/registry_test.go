@@ -121,4 +121,13 @@ func TestRegistry(t *testing.T) {
 	reader, err := registry.Open(server.RegistryHost()+"/"+kit.Admin+"/image", registry.Options{Keychain: keychain(reading), Retry: impatient})
 	ok(t, err)
 	says(t, reader.PutManifest(ctx, "1.0.1", types.OCIImageIndex, raw), "putting manifest 1.0.1 was refused with 401")
+	// The forge's token is offered here as well, and named where it does not do.
+	for _, scope := range []string{"read:package", "write:repository"} {
+		lacking, err := server.NewToken(ctx, scope)
+		ok(t, err)
+		reader, err = registry.Open(server.RegistryHost()+"/"+kit.Admin+"/image", registry.Options{
+			Keychain: authn.NewMultiKeychain(), Token: lacking, TokenHost: server.RegistryHost(), Retry: impatient})
+		ok(t, err)
+		says(t, reader.PutManifest(ctx, "1.0.1", types.OCIImageIndex, raw), "was refused with 401", "the token in RELEASE_FORGE_TOKEN or GITHUB_TOKEN was refused", "lacks the scope `write:package`")
+	}
 }

@@ -3,12 +3,8 @@ package gitea
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"mime/multipart"
 	"net/http"
@@ -19,6 +15,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge/internal/transfer"
 )
 
 // Upload implements [forge.Forge]. The server takes several files of one name
@@ -123,7 +120,8 @@ func (g *Gitea) post(ctx context.Context, doing string, release int64, a forge.A
 	if err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	defer r.Close() //nolint:errcheck // only read
+	sent := transfer.NewContent(r, a.Size, a.SHA256)
+	defer sent.Close() //nolint:errcheck // only read
 	var form bytes.Buffer
 	w := multipart.NewWriter(&form)
 	if _, err := w.CreateFormFile("attachment", a.Name); err != nil {
@@ -133,7 +131,6 @@ func (g *Gitea) post(ctx context.Context, doing string, release int64, a forge.A
 	if err := w.Close(); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	sent := &checked{r: r, want: a, hash: sha256.New()}
 	body := io.MultiReader(bytes.NewReader(form.Bytes()[:head]), sent, bytes.NewReader(form.Bytes()[head:]))
 	address := fmt.Sprintf("%s/api/v1/repos/%s/%s/releases/%d/assets?name=%s", g.server, url.PathEscape(g.owner), url.PathEscape(g.name), release, url.QueryEscape(a.Name))
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, io.NopCloser(body))
@@ -144,8 +141,8 @@ func (g *Gitea) post(ctx context.Context, doing string, release int64, a forge.A
 	req.Header.Set("Content-Type", w.FormDataContentType())
 	g.sign(req)
 	res, err := g.client.Do(req)
-	if sent.err != nil {
-		return fmt.Errorf("%s: %w", doing, sent.err)
+	if fault := sent.Fault(); fault != nil {
+		return fmt.Errorf("%s: %w", doing, fault)
 	}
 	if err != nil {
 		return lost(fmt.Errorf("%s: %w", doing, err))
@@ -184,36 +181,4 @@ func (g *Gitea) unwanted(doing string, a forge.Asset, res *http.Response, text [
 			doing, strings.TrimSpace(said.Message))
 	}
 	return lost(g.refused(doing, res, said.Message))
-}
-
-// checked reads a file to its expected end and fails there where it is another.
-type checked struct {
-	r    io.Reader
-	want forge.Asset
-	hash hash.Hash
-	n    int64
-	err  error
-}
-
-func (c *checked) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	c.hash.Write(p[:n])
-	got := fmt.Sprintf("more than %d bytes", c.want.Size)
-	switch {
-	case err == nil && c.n <= c.want.Size:
-		return n, nil
-	case err == nil:
-	case !errors.Is(err, io.EOF):
-		c.err = err
-		return 0, err
-	default:
-		sum := hex.EncodeToString(c.hash.Sum(nil))
-		if c.n == c.want.Size && sum == c.want.SHA256 {
-			return n, io.EOF
-		}
-		got = fmt.Sprintf("%d bytes with sha256 %s", c.n, sum)
-	}
-	c.err = fmt.Errorf("read %s, expected %d with %s: the bundle has been changed, make it anew", got, c.want.Size, c.want.SHA256)
-	return 0, c.err
 }

@@ -59,7 +59,7 @@ func (g *GitHub) draft(ctx context.Context, r forge.Release) error {
 	}
 	first := list[0]
 	g.know(r.Tag, first)
-	if first.GetName() == r.Name && first.GetBody() == r.Notes && first.GetPrerelease() == r.Prerelease {
+	if first.GetName() == r.Name && forge.SameNotes(first.GetBody(), r.Notes) && first.GetPrerelease() == r.Prerelease {
 		return nil
 	}
 	_, err = g.edit(ctx, first.GetID(), &github.RepositoryRelease{Name: &r.Name, Body: &r.Notes, Prerelease: &r.Prerelease})
@@ -252,7 +252,7 @@ func (g *GitHub) SetLatest(ctx context.Context, tag string) error {
 // Amend implements [forge.Forge].
 func (g *GitHub) Amend(ctx context.Context, tag, notes string) error {
 	return g.change(ctx, tag, "changing the notes of release "+tag, func(r *release) (*github.RepositoryRelease, error) {
-		if r.GetBody() == notes {
+		if forge.SameNotes(r.GetBody(), notes) {
 			return nil, nil
 		}
 		return &github.RepositoryRelease{Body: &notes}, nil

@@ -123,22 +123,36 @@ func checkTag(doing, tag string) error {
 	return nil
 }
 
-// Find implements [forge.Forge]. An asset whose upload was interrupted comes
-// with the size -1 and no checksum.
-func (g *GitHub) Find(ctx context.Context, tag string) (*forge.Release, error) {
+// Page implements [forge.Forge].
+func (g *GitHub) Page(ctx context.Context, tag string) (*forge.Release, error) {
+	_, page, err := g.page(ctx, tag)
+	return page, err
+}
+
+// page gives a release's id and what is on its page but for assets.
+func (g *GitHub) page(ctx context.Context, tag string) (id int64, page *forge.Release, err error) {
 	doing := "looking for release " + tag
 	if err := checkTag(doing, tag); err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	// Another run may have made the draft public, or an older one of several.
 	list, err := g.of(ctx, tag)
 	if err != nil || len(list) == 0 {
-		return nil, g.explain(doing, contentsRead, err)
+		return 0, nil, g.explain(doing, contentsRead, err)
 	}
 	r := list[0]
 	g.know(tag, r)
-	out := &forge.Release{Tag: tag, Name: r.GetName(), Draft: r.GetDraft(), Prerelease: r.GetPrerelease(), Notes: r.GetBody()}
-	assets, err := g.assets(ctx, r.GetID())
+	return r.GetID(), &forge.Release{Tag: tag, Name: r.GetName(), Draft: r.GetDraft(), Prerelease: r.GetPrerelease(), Notes: r.GetBody()}, nil
+}
+
+// Find implements [forge.Forge]. An asset whose upload was interrupted comes
+// with the size -1 and no checksum.
+func (g *GitHub) Find(ctx context.Context, tag string) (*forge.Release, error) {
+	id, out, err := g.page(ctx, tag)
+	if err != nil || out == nil {
+		return nil, err
+	}
+	assets, err := g.assets(ctx, id)
 	if err != nil {
 		return nil, g.explain("listing the assets of release "+tag, contentsRead, err)
 	}

@@ -4,19 +4,18 @@
 package github
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/google/go-github/v75/github"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge/internal/transfer"
 )
 
 // Options are the settings of [Open].
@@ -59,9 +58,6 @@ var (
 	_ forge.Discussions  = (*GitHub)(nil)
 )
 
-// userAgent is how GitHub's logs name this tool.
-const userAgent = "rustshare-release"
-
 // atOnce bounds the changing requests that are under way side by side: GitHub
 // wants them one after another and punishes bursts.
 const atOnce = 4
@@ -79,7 +75,7 @@ func Open(o Options) (*GitHub, error) {
 	}
 	next := o.Transport
 	if next == nil {
-		next = network()
+		next = transfer.Network()
 	}
 	next = &signing{next: next, token: o.Token, hosts: []string{api.Host, uploads.Host}, slots: make(chan struct{}, atOnce)}
 	client := github.NewClient(&http.Client{
@@ -87,10 +83,10 @@ func Open(o Options) (*GitHub, error) {
 			Next: next, Policy: o.Retry, Limit: retry.GitHubLimit,
 			Whole: func(res *http.Response) bool { return strings.Contains(res.Request.Header.Get("Accept"), "json") },
 		},
-		CheckRedirect: checkRedirect,
+		CheckRedirect: transfer.CheckRedirect,
 	})
 	client.BaseURL, client.UploadURL = api, uploads
-	client.UserAgent = userAgent
+	client.UserAgent = transfer.UserAgent
 	client.DisableRateLimitCheck = true // the transport waits for limits
 	return &GitHub{
 		owner: owner, name: name, token: o.Token, retry: o.Retry, client: client, graphql: graphql,
@@ -98,55 +94,31 @@ func Open(o Options) (*GitHub, error) {
 	}, nil
 }
 
-// network is the default transport. It does not wait for ever on a server that
-// has gone quiet.
-func network() http.RoundTripper {
-	t, ok := http.DefaultTransport.(*http.Transport)
-	if !ok {
-		return http.DefaultTransport
-	}
-	t = t.Clone()
-	t.ResponseHeaderTimeout = 5 * time.Minute
-	return t
-}
-
 var ownerName = regexp.MustCompile(`^/([A-Za-z0-9][A-Za-z0-9-]*)/([A-Za-z0-9._-]+?)(\.git)?/?$`)
+
+// place says what an address is of, and where the token goes.
+func place(what string) transfer.Place {
+	return transfer.Place{What: what, Example: "https://github.com/owner/name", Token: "GITHUB_TOKEN"}
+}
 
 // repository reads owner and name out of a page's address.
 func repository(page string) (owner, name string, err error) {
-	u, err := parse("the repository's page", page)
+	u, err := place("repository").Address(page)
 	if err != nil {
 		return "", "", err
 	}
 	m := ownerName.FindStringSubmatch(u.Path)
-	if m == nil || u.RawQuery != "" || u.Fragment != "" {
+	if m == nil {
 		return "", "", fmt.Errorf("%q is no repository's page on GitHub: want an address such as https://github.com/owner/name", u.Redacted())
 	}
 	return m[1], m[2], nil
-}
-
-// parse takes an address that a token may be sent to. Its errors never show a
-// password.
-func parse(what, address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s has no valid address: want one such as https://github.com/owner/name", what)
-	case u.User != nil:
-		return nil, fmt.Errorf("%s is given with a user or password (%s): leave them out, the token goes into GITHUB_TOKEN", what, u.Redacted())
-	case u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("%s has the address %q: want one such as https://github.com/owner/name", what, address)
-	case u.Scheme == "http" && !retry.Loopback(u.Hostname()):
-		return nil, fmt.Errorf("%s has the address %q: plain HTTP would show the token to others, use https", what, address)
-	}
-	return u, nil
 }
 
 // endpoints finds the roots of the three APIs. Those of REST end in a slash.
 func endpoints(o Options) (api, uploads *url.URL, graphql string, err error) {
 	root := o.API
 	if root == "" {
-		page, err := parse("the repository's page", o.URL)
+		page, err := place("repository").Address(o.URL)
 		if err != nil {
 			return nil, nil, "", err
 		}
@@ -160,7 +132,7 @@ func endpoints(o Options) (api, uploads *url.URL, graphql string, err error) {
 		}
 	}
 	root = strings.TrimSuffix(root, "/")
-	if api, err = parse("GitHub's API", root+"/"); err != nil {
+	if api, err = place("GitHub API").Address(root + "/"); err != nil {
 		return nil, nil, "", err
 	}
 	server, enterprise := strings.CutSuffix(root, "/api/v3")
@@ -177,22 +149,8 @@ func endpoints(o Options) (api, uploads *url.URL, graphql string, err error) {
 	case to == "":
 		return nil, nil, "", fmt.Errorf("where %s takes uploads is not known: set Uploads beside API", root)
 	}
-	uploads, err = parse("GitHub's API for uploads", strings.TrimSuffix(to, "/")+"/")
+	uploads, err = place("GitHub API for uploads").Address(strings.TrimSuffix(to, "/") + "/")
 	return api, uploads, graphql, err
-}
-
-// checkRedirect follows redirects as net/http does, but never from HTTPS to
-// HTTP, and never where a changing request would turn into a GET.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	switch first := via[0]; {
-	case len(via) >= 10:
-		return errors.New("stopped after 10 redirects")
-	case first.URL.Scheme == "https" && req.URL.Scheme != "https":
-		return fmt.Errorf("redirect from https://%s to plain HTTP at %s is refused", first.URL.Host, req.URL.Host)
-	case req.Method != first.Method:
-		return fmt.Errorf("%s was redirected and would become %s: has the repository been renamed?", first.Method, req.Method)
-	}
-	return nil
 }
 
 // signing puts the token on requests to GitHub's own hosts and on no others

@@ -39,7 +39,7 @@ func TestOpen(t *testing.T) {
 		{Options{URL: "github.com/owner/name"}, "want one such as https://github.com/owner/name"},
 		{Options{URL: "https://github.com/owner"}, "no repository's page"},
 		{Options{URL: "https://github.com/owner/name/tree/main"}, "no repository's page"},
-		{Options{URL: "https://github.com/owner/name?x=y"}, "no repository's page"},
+		{Options{URL: "https://github.com/owner/name?x=y"}, "is no repository's address"},
 		{Options{URL: "https://github.com/owner/../name"}, "no repository's page"},
 		{Options{URL: "ssh://git@github.com/owner/name"}, "leave them out"},
 		{Options{URL: "http://github.com/owner/name"}, "plain HTTP would show the token"},
@@ -126,6 +126,7 @@ func TestPermissions(t *testing.T) {
 		reads bool
 	}{
 		"Find":      {func(g *GitHub) error { _, err := g.Find(t.Context(), tag); return err }, "contents: read", true},
+		"Page":      {func(g *GitHub) error { _, err := g.Page(t.Context(), tag); return err }, "contents: read", true},
 		"Latest":    {func(g *GitHub) error { _, err := g.Latest(t.Context()); return err }, "contents: read", true},
 		"Draft":     {func(g *GitHub) error { return g.Draft(t.Context(), wanted) }, "contents: write", false},
 		"Upload":    {func(g *GitHub) error { return g.Upload(t.Context(), "v1.0.0", one, content(texts[one.Name])) }, "contents: write", false},

@@ -252,6 +252,53 @@ func TestLeftovers(t *testing.T) {
 	})
 }
 
+// A release's page is read without its assets.
+func TestPage(t *testing.T) {
+	ctx, b := t.Context(), serve(t, kit.Options{NoDigests: true})
+	g := b.client(t, kit.Token, 3)
+	if page, err := g.Page(ctx, tag); page != nil || err != nil {
+		t.Errorf("page of nothing: %+v, %v", page, err)
+	}
+	ok(t, g.Draft(ctx, wanted))
+	for _, draft := range []bool{true, false} {
+		if !draft {
+			ok(t, converge(ctx, g, wanted, false))
+		}
+		before := len(b.Requests())
+		page, err := b.client(t, kit.Token, 3).Page(ctx, tag)
+		ok(t, err)
+		if page.Tag != tag || page.Draft != draft || page.Name != wanted.Name || page.Prerelease || page.Latest || page.Assets != nil || draft && page.Notes != wanted.Notes {
+			t.Errorf("page: %+v", page)
+		}
+		for _, r := range b.Requests()[before:] {
+			if !strings.HasPrefix(r, "GET ") || strings.Contains(r, "assets") || strings.Contains(r, "latest") {
+				t.Errorf("asking for the page sent %s", r)
+			}
+		}
+	}
+	_, err := g.Page(ctx, "../v1")
+	says(t, err, `looking for release ../v1: "../v1" names no release`)
+}
+
+// What differs in white space alone is not sent again.
+func TestSameNotes(t *testing.T) {
+	ctx, b := t.Context(), serve(t, kit.Options{})
+	g := b.client(t, kit.Token, 3)
+	ok(t, converge(ctx, g, wanted, false))
+	next := forge.Release{Tag: "v1.3.0", Name: "next", Notes: "# Notes\n\n- two\n"}
+	b.SetTag(next.Tag, "c0ffee")
+	ok(t, g.Draft(ctx, next))
+	before := len(b.Requests())
+	ok(t, g.Amend(ctx, tag, "\n"+strings.ReplaceAll(amended, "\n", "\r\n")))
+	next.Notes = "# Notes\r\n\r\n- two"
+	ok(t, g.Draft(ctx, next))
+	for _, r := range b.Requests()[before:] {
+		if !strings.HasPrefix(r, "GET ") {
+			t.Errorf("it sent %s", r)
+		}
+	}
+}
+
 func TestImmutable(t *testing.T) {
 	ctx, b := t.Context(), serve(t, kit.Options{Immutable: true})
 	g := b.client(t, kit.Token, 3)

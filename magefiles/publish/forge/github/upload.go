@@ -2,11 +2,8 @@ package github
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/url"
 	"strings"
@@ -16,6 +13,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge/internal/transfer"
 )
 
 // Upload implements [forge.Forge]. The content is streamed, and what GitHub
@@ -105,7 +103,7 @@ func (g *GitHub) send(ctx context.Context, id int64, a forge.Asset, content forg
 	}
 	var made github.ReleaseAsset
 	_, err = g.client.Do(ctx, req, &made)
-	if fault := body.fault(); fault != nil {
+	if fault := body.current().Fault(); fault != nil {
 		return nil, fault
 	}
 	if refused(err, "name", "already_exists") {
@@ -136,7 +134,7 @@ type body struct {
 	want forge.Asset
 
 	mu   sync.Mutex
-	last *checked
+	last *transfer.Content
 }
 
 func (b *body) again() (io.ReadCloser, error) {
@@ -147,11 +145,11 @@ func (b *body) again() (io.ReadCloser, error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.last = &checked{r: r, hash: sha256.New(), want: b.want}
+	b.last = transfer.NewContent(r, b.want.Size, b.want.SHA256)
 	return b.last, nil
 }
 
-func (b *body) current() *checked {
+func (b *body) current() *transfer.Content {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.last
@@ -161,59 +159,6 @@ func (b *body) close() {
 	if c := b.current(); c != nil {
 		_ = c.Close()
 	}
-}
-
-// fault is what was wrong with the content of the last try.
-func (b *body) fault() error {
-	c := b.current()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.fault
-}
-
-// checked is a reader that holds back the end of a content that is not the
-// wanted one, so that it never arrives whole. The network may read on for a
-// moment after the request has failed.
-type checked struct {
-	mu    sync.Mutex
-	r     io.ReadCloser
-	hash  hash.Hash
-	want  forge.Asset
-	n     int64
-	fault error
-}
-
-func (c *checked) Read(p []byte) (int, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fault != nil {
-		return 0, c.fault
-	}
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	c.hash.Write(p[:n])
-	sum := c.want.SHA256
-	if c.n == c.want.Size {
-		sum = hex.EncodeToString(c.hash.Sum(nil))
-	}
-	switch {
-	case c.n > c.want.Size, errors.Is(err, io.EOF) && c.n < c.want.Size:
-		c.fault = &retry.Permanent{Err: fmt.Errorf("read %d bytes, expected %d: the bundle has been changed, make it anew", c.n, c.want.Size)}
-	case sum != c.want.SHA256:
-		c.fault = &retry.Permanent{Err: fmt.Errorf("read sha256 %s, expected %s: the bundle has been changed, make it anew", sum, c.want.SHA256)}
-	case err != nil && !errors.Is(err, io.EOF):
-		c.fault = &retry.Permanent{Err: fmt.Errorf("reading the content: %w", err)}
-	}
-	if c.fault != nil {
-		return 0, c.fault
-	}
-	return n, err
-}
-
-func (c *checked) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.r.Close()
 }
 
 // mediaTypes are those of the files that a release has, by the ends of their
