@@ -78,12 +78,20 @@ func (e *Refused) Places() []term.Place {
 	return out
 }
 
-// detail says what a gate found, and why it was overridden.
+// detail says what a gate found and where, and why it was overridden.
 func detail(g decide.Gate) string {
-	if g.Override != "" {
-		return g.Detail + " (overridden: " + g.Override + ")"
+	text := g.Detail
+	if g.File != "" && !strings.Contains(text, g.File) {
+		at := g.File
+		if g.Line > 0 {
+			at = fmt.Sprintf("%s:%d", g.File, g.Line)
+		}
+		text = at + ": " + text
 	}
-	return g.Detail
+	if g.Override != "" {
+		text += " (overridden: " + g.Override + ")"
+	}
+	return text
 }
 
 var gatesHeader = []string{"gate", "state", "detail"}

@@ -9,9 +9,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
-	"github.com/kubedoio/rustshare-release/magefiles/doctor"
-	"github.com/kubedoio/rustshare-release/magefiles/gate"
-	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/announce"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/converge"
@@ -90,39 +87,41 @@ func (s *Suite) announce(ctx context.Context, o AnnounceOrder) ([]announce.Resul
 	if err != nil {
 		return nil, err
 	}
-	var results []announce.Result
-	if board != nil {
-		r := announce.Result{Address: "discussions (" + category + ")", Outcome: announce.Would, Text: m.Text}
-		if !o.DryRun {
-			page, made, err := board.Discuss(ctx, category, m.Subject, m.Text)
-			r.Outcome, r.Detail = announce.Before, page
-			switch {
-			case err != nil:
-				r.Outcome, r.Detail = announce.Failed, err.Error()
-			case made:
-				r.Outcome = announce.Sent
-			}
-		}
-		results = append(results, r)
+	results, err := announce.Send(ctx, m, addresses, announce.NewLedger(reg.Registry, subject, withdrawn), announce.Options{DryRun: o.DryRun, Again: o.Again})
+	var failed *announce.Error
+	if err != nil && !errors.As(err, &failed) { // nothing was sent
+		return nil, err
 	}
-	sent, err := announce.Send(ctx, m, addresses, announce.NewLedger(reg.Registry, subject, withdrawn), announce.Options{DryRun: o.DryRun, Again: o.Again})
-	results = append(results, sent...)
-	if err == nil && board != nil && results[0].Outcome == announce.Failed {
-		err = &announce.Error{Results: results}
+	if board != nil {
+		r := discuss(ctx, board, category, m, o.DryRun)
+		results = append(results, r)
+		if failed != nil || r.Outcome == announce.Failed {
+			err = &announce.Error{Results: results}
+		}
 	}
 	return results, err
 }
 
+// discuss opens the discussion, or finds it.
+func discuss(ctx context.Context, board forge.Discussions, category string, m announce.Message, dry bool) announce.Result {
+	r := announce.Result{Address: "discussions (" + category + ")", Outcome: announce.Would, Text: m.Text}
+	if dry {
+		return r
+	}
+	page, made, err := board.Discuss(ctx, category, m.Subject, m.Text)
+	r.Outcome, r.Detail = announce.Before, page
+	switch {
+	case err != nil:
+		r.Outcome, r.Detail = announce.Failed, err.Error()
+	case made:
+		r.Outcome = announce.Sent
+	}
+	return r
+}
+
 // announcement writes what is made known, about the image that is its subject.
 func (s *Suite) announcement(ctx context.Context, o AnnounceOrder, reg *registry.Registry, f forge.Forge) (m announce.Message, subject v1.Hash, withdrawn bool, err error) {
-	if err := doctor.Checkout(s.Dir, s.Product); err != nil {
-		return m, subject, false, err
-	}
-	repo, err := git.Open(ctx, s.Dir)
-	if err != nil {
-		return m, subject, false, err
-	}
-	ref, err := gate.FindRef(ctx, repo, s.Product, o.Ref, s.Getenv)
+	repo, ref, err := s.find(ctx, o.Ref)
 	if err != nil {
 		return m, subject, false, err
 	}
@@ -138,17 +137,14 @@ func (s *Suite) announcement(ctx context.Context, o AnnounceOrder, reg *registry
 	if err != nil {
 		return m, subject, false, err
 	}
-	at, err := standing(status, v)
-	if err != nil || at.Page != converge.Public {
-		return m, subject, false, errors.Join(err, fmt.Errorf("%s has no public release yet: announce it when `mage release:status` says that it has", v.Tag()))
+	at, ok := standing(status, v)
+	if !ok || at.Page != converge.Public {
+		return m, subject, false, fmt.Errorf("%s has no public release yet: announce it when it has one (`go run . release:status`)", v.Tag())
 	}
 	if w := at.Withdrawn; w != nil {
 		out := rolledBack{Version: v, Digest: at.Digest.String(), Reason: w.Reason}
 		if out.Use, err = decide.ParseVersion(w.Use); err == nil {
-			use, err := standing(status, out.Use)
-			if err != nil {
-				return m, subject, true, err
-			}
+			use, _ := standing(status, out.Use)
 			out.UseDigest = use.Digest.String()
 		}
 		m.Subject = fmt.Sprintf("%s %s is withdrawn", s.Product.Title, v.Tag())

@@ -87,7 +87,7 @@ type Refused struct {
 func (e *Refused) Error() string {
 	lines := []string{e.Name + " is refused:"}
 	for _, g := range e.Gates {
-		lines = append(lines, g.Name+": "+g.Detail)
+		lines = append(lines, g.Name+": "+detail(g))
 	}
 	return strings.Join(lines, "\n")
 }

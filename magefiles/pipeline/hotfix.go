@@ -41,10 +41,35 @@ func (s *Suite) startHotfix(ctx context.Context, version string) (branch string,
 		return "", base, err
 	}
 	branch = s.Product.Branches.Hotfix + base.NextPatch().Tag()
-	if err := w.Switch(ctx, branch, base.Tag()); err != nil {
-		return "", base, fmt.Errorf("%w; where that branch exists already, `git switch %s` goes on with it", err, branch)
+	if found, err := s.findBranch(ctx, w.Repo, branch); err != nil {
+		return "", base, err
+	} else if found != "" {
+		return "", base, fmt.Errorf("%s exists already: go on with it (`git switch %s`)", found, branch)
 	}
-	return branch, base, nil
+	return branch, base, w.Switch(ctx, branch, "refs/tags/"+base.Tag())
+}
+
+// findBranch gives the full name of a branch, here or at the home remote as it
+// was last seen; "" where there is none.
+func (s *Suite) findBranch(ctx context.Context, repo git.Repo, name string) (string, error) {
+	places := []string{"refs/heads/" + name}
+	home, err := s.home(ctx, repo)
+	if err != nil {
+		return "", err
+	}
+	if home != "" {
+		places = append(places, "refs/remotes/"+home+"/"+name)
+	}
+	refs, err := repo.Refs(ctx, places...)
+	if err != nil {
+		return "", err
+	}
+	for _, place := range places {
+		if slices.ContainsFunc(refs, func(r git.Ref) bool { return r.Name == place }) {
+			return place, nil
+		}
+	}
+	return "", nil
 }
 
 // hotfixBase picks the stable version that a hotfix is made from.
@@ -61,7 +86,7 @@ func hotfixBase(stable []decide.Version, asked string) (decide.Version, error) {
 		return base, errors.New("there is no stable tag to make a hotfix of; in a clone without tags, `git fetch --tags`")
 	case base.IsZero():
 		return base, fmt.Errorf("there is no stable tag of the line of %q; want a line such as 0.3, or the version to make", asked)
-	case strings.Count(asked, ".") == 2 && asked != base.NextPatch().String():
+	case asked != "" && asked != base.Line() && asked != base.NextPatch().String():
 		return base, fmt.Errorf("the hotfix after %s is %s, not %s", base, base.NextPatch(), asked)
 	}
 	return base, nil
@@ -186,7 +211,7 @@ func (s *Suite) testAffected(ctx context.Context, step *term.Step, base, head st
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%d tests passed: %s", result.Passed, scope), nil
+	return fmt.Sprintf("%s: %d passed", scope, result.Passed), nil
 }
 
 // ownCargo gives the cargo that builds this machine's own target.

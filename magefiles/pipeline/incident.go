@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -87,9 +88,38 @@ func (s *Suite) mainTip(ctx context.Context, repo git.Repo) (string, error) {
 	return repo.Resolve(ctx, "refs/heads/"+main)
 }
 
+// subject is the commit's.
+func subject(out rolledBack) string {
+	if out.Withdrawn {
+		return "docs: withdraw " + out.Version.Tag()
+	}
+	return "docs: restore " + out.Version.Tag()
+}
+
+// patchPath is where the changelog's change lies that cannot be committed here.
+func (s *Suite) patchPath(v decide.Version) string {
+	return s.dist(withdrawnDir, v.Tag(), "changelog.patch")
+}
+
+// would says in a dry run what [Suite.tell] would do, "" for nothing.
+func (s *Suite) would(in incident, out rolledBack) string {
+	name, main := s.Product.Paperwork.Changelog, s.Product.Branches.Main
+	switch {
+	case string(in.old) == string(in.new):
+		return ""
+	case in.here:
+		return fmt.Sprintf("commit %s to %s: %s", name, main, subject(out))
+	}
+	return fmt.Sprintf("write %s for %s, which is not checked out here, or not clean: %s", s.patchPath(out.Version), main, subject(out))
+}
+
 // tell commits the incident to the changelog, or leaves a patch where the main
 // branch is not what is checked out. It gives the commit or the patch's path.
 func (s *Suite) tell(ctx context.Context, in incident, out rolledBack) (string, error) {
+	path := s.patchPath(out.Version)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // an earlier one is not to be applied any more
+		return "", err
+	}
 	if string(in.old) == string(in.new) {
 		return "", nil
 	}
@@ -98,17 +128,12 @@ func (s *Suite) tell(ctx context.Context, in incident, out rolledBack) (string, 
 		if err := os.WriteFile(filepath.Join(s.Dir, filepath.FromSlash(name)), in.new, 0o644); err != nil {
 			return "", err
 		}
-		what := "withdraw"
-		if !out.Withdrawn {
-			what = "restore"
-		}
-		return in.repo.Commit(ctx, in.who, s.clock(), fmt.Sprintf("docs: %s %s", what, out.Version.Tag()), name)
+		return in.repo.Commit(ctx, in.who, s.clock(), subject(out), name)
 	}
 	patch, err := git.Patch(ctx, name, in.old, in.new)
 	if err != nil {
 		return "", err
 	}
-	path := s.dist(withdrawnDir, out.Version.Tag(), "changelog.patch")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}

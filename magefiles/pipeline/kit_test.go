@@ -61,6 +61,14 @@ func newWorld(t testing.TB, p product.Product) *world {
 // newWorldOf is [newWorld] with the product's sources in a directory.
 func newWorldOf(t testing.TB, p product.Product, sample string) *world {
 	t.Helper()
+	w := emptyWorld(t, p)
+	ok(t, w.fresh(t.Context(), sample, nil))
+	return w
+}
+
+// emptyWorld has no repository yet.
+func emptyWorld(t testing.TB, p product.Product) *world {
+	t.Helper()
 	w := &world{t: t, out: &bytes.Buffer{}, log: &bytes.Buffer{}}
 	dir := t.TempDir()
 	none := func(string) string { return "" }
@@ -72,7 +80,6 @@ func newWorldOf(t testing.TB, p product.Product, sample string) *world {
 	ok(t, err)
 	w.rehearsal = &rehearsal{Suite: *s, dir: dir}
 	w.Forge = forge.Directory(w.dist(releasesDir))
-	ok(t, w.fresh(t.Context(), sample, nil))
 	return w
 }
 

@@ -117,10 +117,10 @@ func parseVersion(s string) (decide.Version, error) {
 func (s *Suite) onBranch(w workplace, v decide.Version, doing string) error {
 	b := s.Product.Branches
 	hotfix := b.Hotfix + v.Stable().Tag()
-	switch {
-	case w.branch == b.Main, w.branch == hotfix:
+	switch w.branch {
+	case b.Main, hotfix:
 		return nil
-	case w.branch == "":
+	case "":
 		return fmt.Errorf("HEAD is on no branch: %s happens on %s, or on %s (`git switch %s`)", doing, b.Main, hotfix, b.Main)
 	}
 	return fmt.Errorf("HEAD is on %s: %s of %s happens on %s, or on %s", w.branch, doing, v, b.Main, hotfix)
@@ -136,8 +136,10 @@ type edited struct {
 // undo takes everything back after an error: the tree was clean before.
 func (e *edited) undo(ctx context.Context, repo git.Repo) error {
 	err := repo.Restore(context.WithoutCancel(ctx))
-	for _, name := range e.made {
-		err = errors.Join(err, os.Remove(filepath.Join(e.dir, filepath.FromSlash(name))))
+	for _, name := range e.made { // git has removed those that it knew of
+		if gone := os.Remove(filepath.Join(e.dir, filepath.FromSlash(name))); !errors.Is(gone, os.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
 	}
 	return err
 }

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
+	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/gate"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/upgrading"
@@ -116,61 +119,66 @@ func (s *Suite) bundleNotes(b *bundle.Bundle, from start) (string, error) {
 }
 
 // Notes prints the notes of a release: of its bundle where this machine has
-// one, else of what is published.
-func (s *Suite) Notes(ctx context.Context, ref string) error {
-	reg, err := s.openRegistry(ctx, true)
+// one, else those on its page.
+func (s *Suite) Notes(ctx context.Context, name string) error {
+	repo, ref, err := s.find(ctx, name)
 	if err != nil {
 		return err
 	}
-	defer reg.close()
-	f, err := s.forge()
-	if err != nil {
-		return err
+	if ref.Version.IsZero() {
+		return fmt.Errorf("%s is no version: edge and nightly builds have no notes", ref.Name)
 	}
-	from, err := s.plan(ctx, ref, "", reg.Registry, f)
-	if err != nil {
-		return err
-	}
-	v := from.plan.Ref.Version
-	if v.IsZero() {
-		return fmt.Errorf("%s is no version: edge and nightly builds have no notes", from.plan.Ref.Name)
-	}
-	b, err := bundle.Open(s.dist(from.plan.ID()))
-	if err == nil && len(b.Entries(bundle.Image)) == 1 {
-		text, err := s.bundleNotes(b, from)
-		if err == nil {
-			_, err = fmt.Fprint(s.Out, text)
-		}
-		return err
-	}
+	dir := s.dist(decide.Plan{Ref: ref}.ID())
+	b, err := bundle.Open(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	d, ok, err := reg.Head(ctx, v.Image())
+	var text string
+	if err == nil && len(b.Entries(bundle.Image)) == 1 {
+		text, err = s.notesOf(ctx, repo, b)
+	} else {
+		text, err = s.pageNotes(ctx, ref, dir)
+	}
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return fmt.Errorf("%s is neither built here (%s) nor published: its notes name the image's digest, so build it first (`mage release:%s -tag=%s -dryRun`)",
-			v.Tag(), s.dist(from.plan.ID()), targetOf(from.plan.Ref.Channel), v.Tag())
-	}
-	var assets []record.NoteAsset
-	provenance := ""
-	page, err := f.Find(ctx, v.Tag())
-	if err != nil {
-		return err
-	}
-	if page != nil {
-		for _, a := range page.Assets {
-			assets = append(assets, record.NoteAsset{Name: a.Name, SHA256: a.SHA256, Size: a.Size})
-			if name := attest.ProvenanceName(from.plan, s.Product); a.Name == name {
-				provenance = name
-			}
-		}
-	}
-	text, err := s.notes(from, d.Digest.String(), assets, provenance)
-	if err == nil {
-		_, err = fmt.Fprint(s.Out, text)
-	}
+	_, err = fmt.Fprintln(s.Out, strings.TrimRight(text, "\n"))
 	return err
+}
+
+// notesOf writes the notes of a bundle as its release did, or would.
+func (s *Suite) notesOf(ctx context.Context, repo git.Repo, b *bundle.Bundle) (string, error) {
+	from := start{plan: b.Plan, repo: repo}
+	report, err := gate.Check(ctx, repo, s.Product, b.Plan.Ref, time.Now())
+	if err != nil {
+		return "", err
+	}
+	from.source = report.Source
+	if from.paper, err = s.readPaper(ctx, repo, b.Plan.Ref, b.Plan.Commit); err != nil {
+		return "", err
+	}
+	r, err := record.Read(b.Dir)
+	if err == nil { // it knows of the gates that came after the image, too
+		from.plan.Gates = r.Plan.Gates
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return s.bundleNotes(b, from)
+}
+
+// pageNotes reads the notes that are public.
+func (s *Suite) pageNotes(ctx context.Context, ref decide.Ref, dir string) (string, error) {
+	f, err := s.forge()
+	if err != nil {
+		return "", err
+	}
+	page, err := f.Find(ctx, ref.Name)
+	if err != nil {
+		return "", err
+	}
+	if page == nil || page.Draft {
+		return "", fmt.Errorf("%s is neither built here (%s) nor published: its notes name digests and checksums, so build it first (`go run . release:%s -tag=%s -dryRun`)",
+			ref.Name, dir, targetOf(ref.Channel), ref.Name)
+	}
+	return page.Notes, nil
 }

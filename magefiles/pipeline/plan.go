@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,14 +58,7 @@ type start struct {
 // It has no side effect. The error is for what makes a plan impossible; a
 // refusal is a gate of the plan.
 func (s *Suite) plan(ctx context.Context, name, why string, reg *registry.Registry, f forge.Forge) (start, error) {
-	if err := doctor.Checkout(s.Dir, s.Product); err != nil {
-		return start{}, err
-	}
-	repo, err := git.Open(ctx, s.Dir)
-	if err != nil {
-		return start{}, err
-	}
-	ref, err := gate.FindRef(ctx, repo, s.Product, name, s.Getenv)
+	repo, ref, err := s.find(ctx, name)
 	if err != nil {
 		return start{}, err
 	}
@@ -85,8 +79,17 @@ func (s *Suite) plan(ctx context.Context, name, why string, reg *registry.Regist
 		Ref: ref, Version: version,
 		Commit: src.Commit, CommitTime: src.CommitTime,
 		Image: reg.Repository().Name(), Platforms: s.Product.Platforms(), Assets: s.assets(),
-		Gates: append(report.Gates, versionGate(ref, version)),
+		Gates: report.Gates,
 	}
+	head, err := repo.Head(ctx)
+	if err != nil {
+		return start{}, err
+	}
+	declared := versionGate(ref, version)
+	if declared.State == decide.Fail && head != src.Commit {
+		declared.Detail = fmt.Sprintf("the sources that are checked out declare version %s, tag %s wants %s: they are not those of its commit", version, ref.Name, ref.Version.Core())
+	}
+	p.Gates = append(p.Gates, declared)
 	var candidate *gate.Promoted
 	if !ref.Version.IsZero() {
 		var gates []decide.Gate
@@ -100,7 +103,14 @@ func (s *Suite) plan(ctx context.Context, name, why string, reg *registry.Regist
 		return start{}, err
 	}
 	published, unread := publishedVersions(ctx, reg)
-	tags, err := decide.Tags(ref, src.Commit, s.clock(), published, nil)
+	var withdrawn []decide.Version
+	if ref.Channel == decide.Stable && unread == nil {
+		var g *decide.Gate
+		if withdrawn, g, unread = s.withdrawn(ctx, reg, ref.Version, published); g != nil {
+			p.Gates = append(p.Gates, *g)
+		}
+	}
+	tags, err := decide.Tags(ref, src.Commit, s.clock(), published, withdrawn)
 	if err != nil {
 		return start{}, err
 	}
@@ -136,6 +146,19 @@ func (s *Suite) plan(ctx context.Context, name, why string, reg *registry.Regist
 	return start{p, src, repo, candidate, paper}, nil
 }
 
+// find gives the checkout and what is to be released: see [gate.FindRef].
+func (s *Suite) find(ctx context.Context, name string) (git.Repo, decide.Ref, error) {
+	if err := doctor.Checkout(s.Dir, s.Product); err != nil {
+		return git.Repo{}, decide.Ref{}, err
+	}
+	repo, err := git.Open(ctx, s.Dir)
+	if err != nil {
+		return repo, decide.Ref{}, err
+	}
+	ref, err := gate.FindRef(ctx, repo, s.Product, name, s.Getenv)
+	return repo, ref, err
+}
+
 // versionGate holds the product's own version against the tag's core.
 func versionGate(ref decide.Ref, version string) decide.Gate {
 	g := decide.Gate{Name: "version", State: decide.Pass, Detail: "the sources declare " + version}
@@ -159,6 +182,30 @@ func publishedGate(v decide.Version, commit string, tags map[string]pointed) dec
 		g.Detail = fmt.Sprintf("%s is published already, as %s of commit %s; a released version is never published again: fix it in the next one", v.Image(), now.digest, or(now.commit, "unknown"))
 	}
 	return g
+}
+
+// withdrawn gives the versions whose withdrawal decides about the tags of a
+// stable release. Where it is itself withdrawn, a gate warns of that.
+func (s *Suite) withdrawn(ctx context.Context, reg *registry.Registry, v decide.Version, published []decide.Version) ([]decide.Version, *decide.Gate, error) {
+	key, err := s.pinnedKey()
+	if err != nil {
+		return nil, nil, err
+	}
+	p := s.publisher(reg, nil, key, s.expectTag)
+	all, err := p.WithdrawnFor(ctx, v, published)
+	if err != nil || !slices.ContainsFunc(all, func(w decide.Version) bool { return w.Compare(v) == 0 }) {
+		return all, nil, err
+	}
+	d, _, err := reg.Head(ctx, v.Image())
+	if err != nil {
+		return all, nil, err
+	}
+	said, err := p.Withdrawn(ctx, d.Digest)
+	if err != nil || !said.Stands() {
+		return all, nil, err
+	}
+	return all, &decide.Gate{Name: "withdrawn", State: decide.Warning, Evidence: d.Digest.String(), Detail: fmt.Sprintf(
+		"%s is withdrawn: %s No rolling tag moves to it; `go run . release:restore %s` takes the withdrawal back", v, sentence(said.Reason), v)}, nil
 }
 
 // pointed is what a tag points at.

@@ -23,7 +23,7 @@ type Preparation struct {
 	// Commit is the new commit, or HEAD where nothing had to change.
 	Commit string   `json:"commit"`
 	Files  []string `json:"files"`
-	// Fill are the files that the maintainer has to fill in.
+	// Fill are the files that the maintainer still has to fill in.
 	Fill []string `json:"fill,omitempty"`
 }
 
@@ -57,7 +57,11 @@ func (s *Suite) Prepare(ctx context.Context, version, date string, asJSON bool) 
 		rows = append(rows, []string{"fill in", f})
 	}
 	next := "go run . release:tag " + v.String()
-	if len(done.Fill) > 0 {
+	switch {
+	case len(done.Fill) == 0:
+	case v.Channel() == decide.Candidate:
+		next += "; once it is tried, fill these in, commit, then go run . release:prepare " + v.Stable().String()
+	default:
 		next = "fill these in, commit, then " + next
 	}
 	return s.UI.Table(s.Out, []string{s.Product.Name, ""}, append(rows, []string{"next", next}))
@@ -121,6 +125,9 @@ func (s *Suite) paperwork(e *edited, v, previous decide.Version, day time.Time) 
 		if v.Channel() == decide.Candidate {
 			return text, nil
 		}
+		if err := leftOver(log, paper.Changelog, v); err != nil {
+			return nil, err
+		}
 		return log.Release(changelog.Release{Version: v, Previous: previous, Date: day, Source: s.Product.Source})
 	})
 	if err != nil {
@@ -136,29 +143,51 @@ func (s *Suite) paperwork(e *edited, v, previous decide.Version, day time.Time) 
 		if err != nil {
 			return nil, err
 		}
-		return guide.AddRows(v.Stable())
-	})
-	if err != nil {
-		return nil, err
-	}
-	gates := path.Join(paper.Gates, v.Stable().Tag()+".yaml")
-	if s.needsPromotion(v) {
-		err := e.edit(gates, func(text []byte) ([]byte, error) {
-			if text != nil {
-				return text, nil
-			}
-			return manual.New(v.Stable(), s.Product.Promotion.Manual), nil
-		})
+		text, err = guide.AddRows(v.Stable())
 		if err != nil {
 			return nil, err
 		}
+		if guide, err = upgrading.Parse(paper.Upgrading, text); err == nil && len(guide.Check(v)) > 0 {
+			fill = append(fill, paper.Upgrading)
+		}
+		return text, err
+	})
+	if err != nil || !s.needsPromotion(v) {
+		return fill, err
 	}
-	for _, name := range []string{paper.Upgrading, gates} {
-		if slices.Contains(e.files, name) {
-			fill = append(fill, name)
+	gates := path.Join(paper.Gates, v.Stable().Tag()+".yaml")
+	err = e.edit(gates, func(text []byte) ([]byte, error) {
+		want := s.Product.Promotion.Manual
+		if text == nil {
+			text = manual.New(v.Stable(), want)
+		}
+		said, err := manual.Parse(gates, text)
+		if err != nil {
+			return nil, err
+		}
+		if refusal(gates, said.Evaluate(gates, want)) != nil {
+			fill = append(fill, gates)
+		}
+		return text, nil
+	})
+	return fill, err
+}
+
+// leftOver refuses entries under Unreleased beside the finished section of the
+// version: they are in the commit that would be tagged.
+func leftOver(log *changelog.File, name string, v decide.Version) error {
+	open, _ := log.Unreleased()
+	own, ok := log.Section(v)
+	if !ok || own.Date == "" {
+		return nil
+	}
+	for _, g := range open.Groups {
+		for _, e := range g.Entries {
+			return &changelog.Error{File: name, Line: e.Line, Problem: fmt.Sprintf(
+				"this entry stands under Unreleased, and %s has its section already (line %d): move it there, since the release would contain what it describes", v, own.Line)}
 		}
 	}
-	return fill, nil
+	return nil
 }
 
 // needsPromotion tells whether a version's stable release needs a candidate and

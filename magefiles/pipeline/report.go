@@ -26,7 +26,7 @@ func (s *Suite) printReport(r verify.Report, asJSON bool) error {
 		return err
 	}
 	if w := r.Withdrawn; w != nil {
-		said := fmt.Sprintf("\nWITHDRAWN: %s %s", w.Version, w.Reason)
+		said := fmt.Sprintf("\nWITHDRAWN: %s: %s", w.Version, sentence(w.Reason))
 		if w.Use != "" {
 			said += " Use " + w.Use + " instead."
 		}

@@ -2,17 +2,13 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
-	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
@@ -51,10 +47,12 @@ type rolledBack struct {
 	Changelog string `json:"changelog,omitempty"`
 	// Notice is the file with the text for users.
 	Notice string `json:"notice,omitempty"`
+	// led are the rolling tags that would name the version, and name the one to
+	// use instead.
+	led []string
+	// news is true where something was changed, or would be.
+	news bool
 }
-
-// withdrawnDir is where the records of withdrawals lie, below dist.
-const withdrawnDir = "withdrawn"
 
 // Rollback withdraws a stable version, or restores it, and prints what came of
 // it.
@@ -67,30 +65,46 @@ func (s *Suite) Rollback(ctx context.Context, o RollbackOrder) error {
 	case o.JSON:
 		return s.printJSON(out)
 	case o.DryRun:
-		if len(out.Actions) == 0 {
-			out.Actions = []string{"nothing to do"}
+		if !out.news {
+			out.Actions = append(out.Actions, out.nothing())
 		}
 		_, err := fmt.Fprintln(s.Out, strings.Join(out.Actions, "\n"))
 		return err
 	}
-	title := "withdrawn"
 	rows := [][]string{{"version", out.Version.String()}, {"image", out.Digest}}
 	if out.Withdrawn {
 		rows = append(rows, []string{"reason", out.Reason}, []string{"use instead", out.Use.String()})
-	} else {
-		title = "restored"
+	}
+	if !out.news {
+		s.UI.Println("%s", out.nothing())
 	}
 	rows = append(rows, []string{"tags moved", or(strings.Join(out.Moved, ", "), "none")})
 	for _, tag := range out.Moved {
 		rows = append(rows, []string{tag + " was at", out.Before[tag]})
 	}
-	if out.Changelog != "" {
-		rows = append(rows, []string{"changelog", out.Changelog})
+	switch main := s.Product.Branches.Main; {
+	case out.Changelog == "":
+	case strings.HasSuffix(out.Changelog, ".patch"):
+		rows = append(rows, []string{"changelog", "on " + main + ": git apply " + out.Changelog})
+	default:
+		rows = append(rows, []string{"changelog", "commit " + short(out.Changelog) + " on " + main + ", to be pushed"})
 	}
 	if out.Notice != "" {
 		rows = append(rows, []string{"notice", out.Notice}, []string{"next", "go run . release:announce -tag=" + out.Version.Tag()})
 	}
-	return s.UI.Table(s.Out, []string{title, ""}, rows)
+	return s.UI.Table(s.Out, []string{out.state(), ""}, rows)
+}
+
+func (r rolledBack) state() string {
+	if r.Withdrawn {
+		return "withdrawn"
+	}
+	return "not withdrawn"
+}
+
+// nothing says why there is nothing to do.
+func (r rolledBack) nothing() string {
+	return fmt.Sprintf("Nothing to do: %s is %s, and tags, release page and changelog say so.", r.Version.Tag(), r.state())
 }
 
 // rollback signs what is said of the version, publishes it, and lets the
@@ -146,6 +160,9 @@ func (s *Suite) rollback(ctx context.Context, ui runner, o RollbackOrder) (rolle
 		}
 		actions, err := converge.Diff(want, have)
 		out.did(actions)
+		if would := s.would(incident, out); would != "" {
+			out.Actions, out.news = append(out.Actions, would), true
+		}
 		return out, err
 	}
 	err = ui.Run(ctx, "registry and release page", func(ctx context.Context, step *term.Step) error {
@@ -154,29 +171,21 @@ func (s *Suite) rollback(ctx context.Context, ui runner, o RollbackOrder) (rolle
 		step.Detail("moved: %s", or(strings.Join(out.Moved, " "), "nothing"))
 		return err
 	})
-	if err != nil {
-		return out, err
+	if err != nil { // where the tags stood before that were moved is told all the same
+		return out, errors.Join(err, s.recordRollback(out))
 	}
 	return out, ui.Run(ctx, "changelog, notice and record", func(ctx context.Context, _ *term.Step) error {
 		if out.Changelog, err = s.tell(ctx, incident, out); err != nil {
 			return err
 		}
-		return s.recordRollback(&out)
-	})
-}
-
-// did takes what was done, or would be, into the record.
-func (r *rolledBack) did(actions []converge.Action) {
-	for _, a := range actions {
-		r.Actions = append(r.Actions, a.String())
-		if m, ok := a.(converge.MoveTag); ok {
-			r.Moved = append(r.Moved, m.Tag)
-			r.Before[m.Tag] = "nothing"
-			if m.From != (v1.Hash{}) {
-				r.Before[m.Tag] = strings.TrimSpace(m.From.String() + " " + m.Was.String())
+		out.news = out.news || out.Changelog != ""
+		if out.Withdrawn {
+			if out.Notice, err = s.writeNotice(out); err != nil {
+				return err
 			}
 		}
-	}
+		return s.recordRollback(out)
+	})
 }
 
 // wanted says what should be once the version is withdrawn or restored.
@@ -204,11 +213,16 @@ func (s *Suite) wanted(ctx context.Context, p *converge.Publisher, key *attest.K
 	}
 	statement := intoto.Withdrawal{Version: v.String(), Withdrawn: out.Withdrawn, Reason: out.Reason, When: s.clock()}
 	if out.Withdrawn {
-		use, err := instead(ctx, p, v, asked)
+		status, err := p.Status(ctx)
+		if err != nil {
+			return want, err
+		}
+		use, err := instead(status, v, asked)
 		if err != nil {
 			return want, err
 		}
 		out.Use, out.UseDigest = use.Version, use.Digest.String()
+		out.led = led(status, v, use.Version)
 		statement.Use = out.Use.String()
 		want.Withdrawn = []decide.Version{v}
 		want.Amend = map[string]func(string) string{v.Tag(): func(notes string) string { return record.Deprecate(notes, out.Reason, out.Use.String()) }}
@@ -241,11 +255,7 @@ func (s *Suite) wanted(ctx context.Context, p *converge.Publisher, key *attest.K
 
 // instead picks the version that users should go to, and refuses where there is
 // none.
-func instead(ctx context.Context, p *converge.Publisher, v decide.Version, asked string) (converge.Standing, error) {
-	status, err := p.Status(ctx)
-	if err != nil {
-		return converge.Standing{}, err
-	}
+func instead(status converge.Status, v decide.Version, asked string) (converge.Standing, error) {
 	var best converge.Standing
 	var left []string
 	for _, o := range status.Stable { // the highest first
@@ -267,41 +277,4 @@ func instead(ctx context.Context, p *converge.Publisher, v decide.Version, asked
 		return best, fmt.Errorf("-use=%s is no published stable version that is not withdrawn: want one of %s", asked, strings.Join(left, ", "))
 	}
 	return best, nil
-}
-
-// recordRollback leaves notice and record in dist.
-func (s *Suite) recordRollback(out *rolledBack) error {
-	dir := s.dist(withdrawnDir, out.Version.Tag())
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if out.Withdrawn {
-		out.Notice = filepath.Join(dir, "notice.md")
-		text, err := s.notice(*out).Markdown()
-		if err != nil {
-			return err
-		}
-		if err := atomicfile.Write(out.Notice, []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	if len(out.Actions) == 0 { // nothing happened: the record of what did stands
-		return nil
-	}
-	text, err := json.MarshalIndent(out, "", "  ")
-	if err != nil {
-		return err
-	}
-	name := "record-" + s.clock().UTC().Format("20060102T150405Z") + ".json"
-	return atomicfile.Write(filepath.Join(dir, name), append(text, '\n'), 0o644)
-}
-
-// notice is what users are told.
-func (s *Suite) notice(out rolledBack) record.Notice {
-	return record.Notice{
-		Title: s.Product.Title, Version: out.Version, Use: out.Use, Reason: out.Reason,
-		Image: s.Product.Image.Repository, Digest: out.Digest, UseDigest: out.UseDigest,
-		Page: s.page(out.Version.Tag()), UsePage: s.page(out.Use.Tag()),
-		Guide: s.fileAt(s.Product.Branches.Main, s.Product.Paperwork.Upgrading), Moved: out.Moved,
-	}
 }

@@ -2,9 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/converge"
@@ -51,32 +49,31 @@ func (s *Suite) Status(ctx context.Context, asJSON bool) error {
 	return s.printStatus(r)
 }
 
-// repairs names a command for every difference. Rolling tags and the forge's
-// first release follow every run of the highest stable release.
+// repairs names a command for every difference: the release of the version that
+// something should name, run again, brings names and pages to where they belong.
 func repairs(status converge.Status) []repair {
 	out := []repair{}
 	for _, list := range [][]converge.Standing{status.Stable, status.Candidates} {
 		for _, v := range list {
 			if v.Page != converge.Public {
-				out = append(out, repair{
-					fmt.Sprintf("%s is in the registry, its release page is %s", v.Version, v.Page),
-					fmt.Sprintf("mage release:%s -tag=%s", targetOf(v.Version.Channel()), v.Version.Tag()),
-				})
+				out = append(out, repair{fmt.Sprintf("the release page of %s is %s", v.Version.Tag(), v.Page), rerun(v.Version.Channel(), v.Version.Tag())})
 			}
 		}
 	}
 	for _, a := range status.Left {
-		if _, skip := a.(converge.Skip); skip {
-			continue
-		}
 		switch a := a.(type) {
 		case converge.MoveTag:
-			out = append(out, repair{a.String(), "mage release:stable -tag=" + a.Version.Tag()})
+			out = append(out, repair{a.String(), rerun(decide.Stable, a.Version.Tag())})
 		case converge.SetLatest:
-			out = append(out, repair{a.String(), "mage release:stable -tag=" + a.Tag})
+			out = append(out, repair{a.String(), rerun(decide.Stable, a.Tag)})
 		}
 	}
 	return out
+}
+
+// rerun is the command that releases a tag again.
+func rerun(channel decide.Channel, tag string) string {
+	return fmt.Sprintf("git switch --detach %s && go run . release:%s -tag=%s", tag, targetOf(channel), tag)
 }
 
 func (s *Suite) printStatus(r statusReport) error {
@@ -143,13 +140,13 @@ func (s *Suite) printStatus(r statusReport) error {
 }
 
 // standing finds a version in a status.
-func standing(status converge.Status, v decide.Version) (converge.Standing, error) {
+func standing(status converge.Status, v decide.Version) (converge.Standing, bool) {
 	for _, list := range [][]converge.Standing{status.Stable, status.Candidates} {
 		for _, o := range list {
 			if o.Version.Compare(v) == 0 {
-				return o, nil
+				return o, true
 			}
 		}
 	}
-	return converge.Standing{}, errors.New(strings.TrimSpace(v.String() + " is not published"))
+	return converge.Standing{}, false
 }

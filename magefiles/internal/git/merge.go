@@ -12,16 +12,16 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/internal/run"
 )
 
-// StartMerge merges a branch into the one that HEAD is on and stops before the
-// commit, which [Repo.Commit] makes. It gives the files that both sides changed
-// in ways that git cannot join; they hold conflict markers.
-func (r Repo) StartMerge(ctx context.Context, who Identity, at time.Time, branch string) (conflicts []string, err error) {
-	if err := CheckName(branch); err != nil {
+// StartMerge merges a branch or commit into the branch that HEAD is on and stops
+// before the commit, which [Repo.Commit] makes. It gives the files that both
+// sides changed in ways that git cannot join; they hold conflict markers.
+func (r Repo) StartMerge(ctx context.Context, who Identity, at time.Time, rev string) (conflicts []string, err error) {
+	if err := CheckName(rev); err != nil {
 		return nil, fmt.Errorf("merging: %w", err)
 	}
-	failed := run.Do(ctx, r.as(who, at, "merge", "--quiet", "--no-ff", "--no-commit", "--no-edit", "--no-rerere-autoupdate", branch))
+	failed := run.Do(ctx, r.as(who, at, "merge", "--quiet", "--no-ff", "--no-commit", "--no-edit", "--no-rerere-autoupdate", rev))
 	if failed != nil && run.ExitCode(failed) != 1 {
-		return nil, fmt.Errorf("merging %s: %w", branch, failed)
+		return nil, fmt.Errorf("merging %s: %w", rev, failed)
 	}
 	out, err := r.output(ctx, "diff", "--name-only", "--diff-filter=U", "-z")
 	if err != nil {
@@ -33,14 +33,15 @@ func (r Repo) StartMerge(ctx context.Context, who Identity, at time.Time, branch
 		}
 	}
 	if failed != nil && len(conflicts) == 0 {
-		return nil, fmt.Errorf("merging %s: %w", branch, failed)
+		return nil, fmt.Errorf("merging %s: %w", rev, failed)
 	}
 	return conflicts, nil
 }
 
-// AbortMerge takes a merge that was started back.
+// AbortMerge takes a merge that was started back, with all that was written
+// since: the working tree has to have been clean before.
 func (r Repo) AbortMerge(ctx context.Context) error {
-	if err := run.Do(ctx, r.cmd("merge", "--abort")); err != nil {
+	if err := run.Do(ctx, r.cmd("reset", "--quiet", "--hard", "HEAD")); err != nil {
 		return fmt.Errorf("taking the merge back: %w", err)
 	}
 	return nil

@@ -17,26 +17,32 @@ var ErrNoIdentity = errors.New("git does not know who you are: set user.name and
 // configuration says about name, mail and signing. It is the one place where
 // that configuration matters.
 func (r Repo) Own(ctx context.Context) (Identity, error) {
-	values := map[string]string{}
-	c := run.Cmd{Name: "git", Args: []string{"config", "--null", "--get-regexp", `^(user\.(name|email|signingkey)|gpg(\..*)?\.(format|program|allowedsignersfile)|gpg\.format|gpg\.program|commit\.gpgsign)$`}, Dir: r.Dir}
-	out, err := run.Output(ctx, c)
+	var who Identity
+	out, err := run.Output(ctx, run.Cmd{
+		Name: "git", Args: []string{"config", "--null", "--get-regexp", `^(user\.(name|email|signingkey)|gpg\.(.*\.)?(format|program|allowedsignersfile|defaultkeycommand))$`}, Dir: r.Dir,
+	})
 	if err != nil && run.ExitCode(err) != 1 {
-		return Identity{}, fmt.Errorf("reading git's configuration: %w", err)
+		return who, fmt.Errorf("reading git's configuration: %w", err)
 	}
 	for kv := range strings.SplitSeq(string(out), "\x00") {
-		if key, value, ok := strings.Cut(kv, "\n"); ok {
-			values[key] = value // the last one counts, as for git
-		}
-	}
-	who := Identity{Name: values["user.name"], Email: values["user.email"], SignCommits: values["commit.gpgsign"] == "true"}
-	if who.Name == "" || who.Email == "" {
-		return who, ErrNoIdentity
-	}
-	for key, value := range values {
-		if key != "user.name" && key != "user.email" && key != "commit.gpgsign" {
+		switch key, value, ok := strings.Cut(kv, "\n"); { // the last one counts, as for git
+		case !ok:
+		case key == "user.name":
+			who.Name = value
+		case key == "user.email":
+			who.Email = value
+		default:
 			who.Config = append(who.Config, key+"="+value)
 		}
 	}
+	if who.Name == "" || who.Email == "" {
+		return who, ErrNoIdentity
+	}
+	sign, err := run.Text(ctx, run.Cmd{Name: "git", Args: []string{"config", "--type=bool", "--get", "commit.gpgSign"}, Dir: r.Dir})
+	if err != nil && run.ExitCode(err) != 1 {
+		return who, fmt.Errorf("reading git's configuration: %w", err)
+	}
+	who.SignCommits = sign == "true"
 	if home := os.Getenv("GNUPGHOME"); home != "" {
 		who.Env = append(who.Env, "GNUPGHOME="+home)
 	}
@@ -62,6 +68,18 @@ func (r Repo) DeleteTag(ctx context.Context, name string) error {
 	}
 	if err := run.Do(ctx, r.cmd("tag", "--delete", "--", name)); err != nil {
 		return fmt.Errorf("deleting tag %s: %w", name, err)
+	}
+	return nil
+}
+
+// DeleteBranch takes a branch away, in this repository alone, whether it is
+// merged or not. HEAD must not be on it.
+func (r Repo) DeleteBranch(ctx context.Context, name string) error {
+	if err := CheckName(name); err != nil {
+		return err
+	}
+	if err := run.Do(ctx, r.cmd("branch", "--quiet", "--delete", "--force", "--", name)); err != nil {
+		return fmt.Errorf("deleting branch %s: %w", name, err)
 	}
 	return nil
 }

@@ -172,6 +172,9 @@ func (b Blob) read() ([]byte, error) {
 type ReadBack struct{ Manifests []Manifest }
 
 func (a ReadBack) String() string {
+	if len(a.Manifests) == 1 {
+		return "read the manifest back"
+	}
 	return fmt.Sprintf("read %d manifests back", len(a.Manifests))
 }
 func (ReadBack) rank() int { return rankReadBack }
