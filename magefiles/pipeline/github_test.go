@@ -106,7 +106,7 @@ func TestGitHub(t *testing.T) {
 	w.overrides(t)
 	w.announces(t)
 	for _, sin := range server.Sins() {
-		if !strings.Contains(sin, "within the pause") { // side by side with the one that met the limit
+		if !strings.Contains(sin, "within the pause") { // those were on their way when another one met the limit
 			t.Errorf("never: %s", sin)
 		}
 	}

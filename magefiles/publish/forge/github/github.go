@@ -77,12 +77,12 @@ func Open(o Options) (*GitHub, error) {
 	if next == nil {
 		next = transfer.Network()
 	}
-	next = &signing{next: next, token: o.Token, hosts: []string{api.Host, uploads.Host}, slots: make(chan struct{}, atOnce)}
+	retrying := &retry.Transport{
+		Next: &signing{next: next, token: o.Token, hosts: []string{api.Host, uploads.Host}}, Policy: o.Retry, Limit: retry.GitHubLimit,
+		Whole: func(res *http.Response) bool { return strings.Contains(res.Request.Header.Get("Accept"), "json") },
+	}
 	client := github.NewClient(&http.Client{
-		Transport: &retry.Transport{
-			Next: next, Policy: o.Retry, Limit: retry.GitHubLimit,
-			Whole: func(res *http.Response) bool { return strings.Contains(res.Request.Header.Get("Accept"), "json") },
-		},
+		Transport:     &queue{next: retrying, slots: make(chan struct{}, atOnce)},
 		CheckRedirect: transfer.CheckRedirect,
 	})
 	client.BaseURL, client.UploadURL = api, uploads
@@ -153,17 +153,14 @@ func endpoints(o Options) (api, uploads *url.URL, graphql string, err error) {
 	return api, uploads, graphql, err
 }
 
-// signing puts the token on requests to GitHub's own hosts and on no others
-// (downloads are redirected to a storage), and keeps changing requests to a few
-// at once.
-type signing struct {
+// queue keeps changing requests to a few at once. It lies above the retries: a
+// request that waits for its turn then waits for a rate limit's pause as well.
+type queue struct {
 	next  http.RoundTripper
-	token string
-	hosts []string
 	slots chan struct{}
 }
 
-func (t *signing) RoundTrip(req *http.Request) (*http.Response, error) {
+func (t *queue) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		select {
 		case t.slots <- struct{}{}:
@@ -172,6 +169,18 @@ func (t *signing) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, req.Context().Err()
 		}
 	}
+	return t.next.RoundTrip(req)
+}
+
+// signing puts the token on requests to GitHub's own hosts and on no others:
+// downloads are redirected to a storage.
+type signing struct {
+	next  http.RoundTripper
+	token string
+	hosts []string
+}
+
+func (t *signing) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.token != "" && (req.URL.Host == t.hosts[0] || req.URL.Host == t.hosts[1]) {
 		req = req.Clone(req.Context())
 		req.Header.Set("Authorization", "Bearer "+t.token)
