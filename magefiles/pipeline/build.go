@@ -127,15 +127,11 @@ func target(p product.Product, triple string) (product.Target, error) {
 // partPlan evaluates the gates of the release but one: whether the forge would
 // let this machine write is for the machine that publishes.
 func (s *Suite) partPlan(ctx context.Context, o PartOrder) (start, error) {
-	reg, err := s.openRegistry(ctx, true)
+	reg, f, err := s.open(ctx, true)
 	if err != nil {
 		return start{}, err
 	}
 	defer reg.close()
-	f, err := s.forge()
-	if err != nil {
-		return start{}, err
-	}
 	from, err := s.plan(ctx, o.Ref, o.Why, reg.Registry, f)
 	if err != nil {
 		return start{}, err

@@ -200,15 +200,11 @@ func (s *Suite) tagGates(ctx context.Context, w workplace, ref decide.Ref, why s
 		return nil, err
 	}
 	gates = append(gates, versionGate(ref, version))
-	reg, err := s.openRegistry(ctx, true)
+	reg, f, err := s.open(ctx, true)
 	if err != nil {
 		return nil, err
 	}
 	defer reg.close()
-	f, err := s.forge()
-	if err != nil {
-		return nil, err
-	}
 	more, _, err := s.releaseGates(ctx, w.Repo, ref, w.head, reg.Registry, f, why)
 	return append(gates, more...), err
 }

@@ -21,15 +21,11 @@ import (
 
 // ShowPlan prints what a release would do.
 func (s *Suite) ShowPlan(ctx context.Context, ref string, asJSON bool) error {
-	reg, err := s.openRegistry(ctx, true)
+	reg, f, err := s.open(ctx, true)
 	if err != nil {
 		return err
 	}
 	defer reg.close()
-	f, err := s.forge()
-	if err != nil {
-		return err
-	}
 	from, err := s.plan(ctx, ref, "", reg.Registry, f)
 	if err != nil {
 		return err

@@ -85,15 +85,11 @@ func (s *Suite) Release(ctx context.Context, o Order) error {
 // image, proofs, publication. A step that is done already is not done again.
 func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error) {
 	begun := time.Now()
-	reg, err := s.openRegistry(ctx, o.DryRun)
+	reg, f, err := s.open(ctx, o.DryRun)
 	if err != nil {
 		return outcome{}, err
 	}
 	defer reg.close()
-	f, err := s.forge()
-	if err != nil {
-		return outcome{}, err
-	}
 
 	var from start
 	var key *attest.Key

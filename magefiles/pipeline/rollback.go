@@ -122,15 +122,11 @@ func (s *Suite) rollback(ctx context.Context, ui runner, o RollbackOrder) (rolle
 	if out.Withdrawn && out.Reason == "" {
 		return out, errors.New("-reason=\"…\" is missing: users are told why they should not use the version")
 	}
-	reg, err := s.openRegistry(ctx, o.DryRun)
+	reg, f, err := s.open(ctx, o.DryRun)
 	if err != nil {
 		return out, err
 	}
 	defer reg.close()
-	f, err := s.forge()
-	if err != nil {
-		return out, err
-	}
 	var key *attest.Key
 	var p *converge.Publisher
 	var want converge.Desired

@@ -25,15 +25,11 @@ type repair struct {
 // Status prints what registry and forge hold, what they should, and the command
 // for every difference. It changes nothing.
 func (s *Suite) Status(ctx context.Context, asJSON bool) error {
-	reg, err := s.openRegistry(ctx, true)
+	reg, f, err := s.open(ctx, true)
 	if err != nil {
 		return err
 	}
 	defer reg.close()
-	f, err := s.forge()
-	if err != nil {
-		return err
-	}
 	key, err := s.pinnedKey()
 	if err != nil {
 		return err

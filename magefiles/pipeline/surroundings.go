@@ -14,6 +14,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
 )
 
@@ -55,6 +56,17 @@ func (r openedRegistry) close() {
 	if r.temporary != "" {
 		_ = os.RemoveAll(r.temporary)
 	}
+}
+
+// open gives where the product is published, or only looked at: the repository
+// of its images and the forge of its pages. The caller closes the first.
+func (s *Suite) open(ctx context.Context, readOnly bool) (openedRegistry, forge.Forge, error) {
+	f, err := s.forge()
+	if err != nil {
+		return openedRegistry{}, nil, err
+	}
+	reg, err := s.openRegistry(ctx, readOnly)
+	return reg, f, err
 }
 
 // openRegistry gives the repository that is published to, or only looked at.

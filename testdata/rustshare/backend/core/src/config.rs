@@ -27,8 +27,11 @@ pub struct Config {
     pub session_ttl: Duration,
     pub session_cookie_secure: bool,
     pub jwt_secret: Secret,
-    /// Encrypts secrets at rest (link passwords, webhook secrets).
+    /// What the tokens of public links are derived from: they work as long as
+    /// it stays the same.
     pub secret_encryption_key: Secret,
+    /// The chat is on when there is one.
+    pub chat_webhook_secret: Option<Secret>,
     pub admin: Account,
     pub viewer: Option<Account>,
 }
@@ -101,6 +104,8 @@ impl Config {
             session_cookie_secure: env.parsed("SESSION_COOKIE_SECURE", "false", "true or false"),
             jwt_secret,
             secret_encryption_key: encryption_key,
+            chat_webhook_secret: env
+                .optional_secret("RUSTSHARE_CHAT_WEBHOOK_SECRET", MIN_KEY_CHARS),
             admin,
             viewer,
         };
@@ -203,6 +208,7 @@ mod tests {
         assert_eq!(config.object_store_url, "file:///data/objects");
         assert_eq!(config.admin.email, "admin@localhost");
         assert!(config.viewer.is_none());
+        assert!(config.chat_webhook_secret.is_none());
         assert!(!config.session_cookie_secure);
     }
 
@@ -212,6 +218,10 @@ mod tests {
             ("JWT_SECRET", "changeme-changeme-changeme-changeme"),
             ("RUSTSHARE_SECRET_ENCRYPTION_KEY", ""),
             ("RUSTSHARE_ADMIN_PASSWORD", "tiny"),
+            (
+                "RUSTSHARE_CHAT_WEBHOOK_SECRET",
+                "abababababababababababababababab",
+            ),
             ("SESSION_COOKIE_SECURE", "maybe"),
         ])
         .unwrap_err();
@@ -222,6 +232,7 @@ mod tests {
                 "RUSTSHARE_SECRET_ENCRYPTION_KEY is not set.",
                 "RUSTSHARE_ADMIN_PASSWORD is shorter than 12 characters.",
                 "SESSION_COOKIE_SECURE is not true or false.",
+                "RUSTSHARE_CHAT_WEBHOOK_SECRET repeats a few characters over and over.",
             ]
         );
     }

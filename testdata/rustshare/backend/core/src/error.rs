@@ -33,9 +33,15 @@ pub enum Error {
 impl From<sqlx::Error> for Error {
     fn from(err: sqlx::Error) -> Self {
         match &err {
-            // The only foreign key a caller can get wrong is the parent: it was
-            // deleted between the check and the insert.
-            sqlx::Error::Database(db) if db.is_foreign_key_violation() => Self::NotFound("folder"),
+            // What a new row belongs to was deleted between the check and the
+            // insert.
+            sqlx::Error::Database(db) if db.is_foreign_key_violation() => {
+                Self::NotFound("resource")
+            }
+            // PostgreSQL keeps no NUL characters; SQLite would.
+            sqlx::Error::Database(db) if db.code().as_deref() == Some("22021") => {
+                Self::Invalid("a value has a NUL character".into())
+            }
             _ => Self::Database(err),
         }
     }

@@ -1,5 +1,6 @@
 //! What RustShare is without HTTP: configuration, accounts, sessions, the
-//! folder tree in a database and the bytes in an object store.
+//! folder tree, notes, shares and the rest of the database, and the bytes in an
+//! object store.
 
 pub mod config;
 pub mod error;

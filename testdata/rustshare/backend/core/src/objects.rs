@@ -66,6 +66,14 @@ impl Objects {
         }
     }
 
+    /// The size of an object in bytes, or `None` when it is not there.
+    pub async fn size(&self, file_id: impl Display) -> Result<Option<u64>> {
+        match self.backend.head(&key(file_id)).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            other => Ok(Some(other?.size)),
+        }
+    }
+
     /// Removes an object. One that is gone already is no error.
     pub async fn delete(&self, file_id: impl Display) -> Result<()> {
         match self.backend.delete(&key(file_id)).await {

@@ -1,6 +1,7 @@
 //! RustShare over HTTP: one file a resource under `routes`, and what they share.
 
 pub mod auth;
+pub mod background;
 pub mod error;
 mod frontend;
 pub mod healthcheck;

@@ -12,7 +12,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::{app, AppState};
+use crate::{app, background, AppState};
 
 /// How often, a second apart, a database or object store that is still
 /// starting is asked again.
@@ -42,8 +42,9 @@ async fn serve(config: Config) -> Result<()> {
     tracing::info!(version = VERSION, %address, "listening");
 
     let (stop, mut stopped) = watch::channel(false);
-    let router = app(AppState::new(config, store.clone(), objects));
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+    let state = AppState::new(config, store.clone(), objects);
+    let background = tokio::spawn(background::run(state.clone()));
+    let server = axum::serve(listener, app(state)).with_graceful_shutdown(async move {
         stop_signal().await;
         tracing::info!("stopping");
         let _ = stop.send(true);
@@ -58,6 +59,7 @@ async fn serve(config: Config) -> Result<()> {
         }
         () = overdue => tracing::warn!("requests were still running; stopped all the same"),
     }
+    background.abort();
     store.close().await;
     Ok(())
 }

@@ -15,10 +15,21 @@ pub struct AppState {
 impl AppState {
     pub fn new(config: Config, store: Store, objects: Objects) -> Self {
         Self {
-            tokens: Tokens::new(config.jwt_secret.clone()),
+            tokens: Tokens::new(
+                config.jwt_secret.clone(),
+                config.secret_encryption_key.clone(),
+            ),
             config: Arc::new(config),
             store,
             objects,
+        }
+    }
+
+    /// Writes down what somebody did to a resource. It has been done: an entry
+    /// that cannot be written goes to the log instead.
+    pub async fn audit(&self, actor: &str, action: &str, resource_id: &str) {
+        if let Err(err) = self.store.record(actor, action, resource_id).await {
+            tracing::error!(%err, actor, action, resource_id, "the audit entry is lost");
         }
     }
 }

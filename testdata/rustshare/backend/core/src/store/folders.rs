@@ -3,7 +3,7 @@ use serde::Serialize;
 use sqlx::any::AnyRow;
 use sqlx::{FromRow, Row};
 
-use super::{checked_name, new_id, now, File, Store};
+use super::{checked_name, new_id, now, timestamp, File, Store};
 use crate::{Error, Result};
 
 #[derive(Debug, Clone, Serialize)]
@@ -20,7 +20,7 @@ impl FromRow<'_, AnyRow> for Folder {
             id: row.try_get("id")?,
             name: row.try_get("name")?,
             parent_folder_id: row.try_get("parent_folder_id")?,
-            created_at: DateTime::from_timestamp(row.try_get("created_at")?, 0).unwrap_or_default(),
+            created_at: timestamp(row, "created_at")?,
         })
     }
 }

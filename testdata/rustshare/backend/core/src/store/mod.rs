@@ -2,21 +2,33 @@
 //! PostgreSQL and SQLite: both take `$1`, and ids and times are plain text and
 //! numbers (see `backend/migrations/`).
 
+mod audit;
 mod files;
 mod folders;
+mod links;
 mod migrations;
+mod notes;
+mod replication;
+mod search;
 mod sessions;
+mod shares;
 mod users;
 
+pub use audit::AuditEntry;
 pub use files::{File, NewFile};
 pub use folders::{Contents, Folder};
+pub use links::{Link, Target};
+pub use notes::{Note, NoteChange};
+pub use replication::{JobState, ReplicationSummary, TargetState};
+pub use search::Hit;
+pub use shares::Share;
 pub use users::{Role, User};
 
 use std::time::Duration;
 
-use chrono::Utc;
-use sqlx::any::AnyPoolOptions;
-use sqlx::AnyPool;
+use chrono::{DateTime, Utc};
+use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::{AnyPool, Row};
 use uuid::Uuid;
 
 use crate::secrets::Secret;
@@ -73,22 +85,31 @@ fn now() -> i64 {
     Utc::now().timestamp()
 }
 
+fn timestamp(row: &AnyRow, column: &str) -> sqlx::Result<DateTime<Utc>> {
+    Ok(DateTime::from_timestamp(row.try_get(column)?, 0).unwrap_or_default())
+}
+
+/// A line of text that people read: trimmed, not empty, not long.
+fn checked_line<'a>(what: &str, line: &'a str) -> Result<&'a str> {
+    let line = line.trim();
+    let problem = if line.is_empty() {
+        "is empty"
+    } else if line.chars().count() > 255 {
+        "is longer than 255 characters"
+    } else if line.chars().any(char::is_control) {
+        "has a control character"
+    } else {
+        return Ok(line);
+    };
+    Err(Error::Invalid(format!("the {what} {problem}")))
+}
+
 /// Names are shown, stored and sent back in headers, never used as a path; what
 /// could be mistaken for one is refused all the same.
 fn checked_name(name: &str) -> Result<&str> {
-    let name = name.trim();
-    if name.is_empty() || name == "." || name == ".." {
-        return Err(Error::Invalid("the name is empty".into()));
-    }
-    if name.chars().count() > 255 {
-        return Err(Error::Invalid(
-            "the name is longer than 255 characters".into(),
-        ));
-    }
-    if name.contains(['/', '\\']) || name.chars().any(char::is_control) {
-        return Err(Error::Invalid(
-            "the name has a slash or a control character".into(),
-        ));
+    let name = checked_line("name", name)?;
+    if name == "." || name == ".." || name.contains(['/', '\\']) {
+        return Err(Error::Invalid("the name is a path".into()));
     }
     Ok(name)
 }

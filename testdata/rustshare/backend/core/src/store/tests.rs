@@ -37,6 +37,7 @@ async fn file(store: &Store, owner: &User, id: &str, folder: Option<&str>) -> Re
             name: "notes.txt",
             content_type: "text/plain",
             object: &object,
+            uploader_name: None,
         })
         .await
 }

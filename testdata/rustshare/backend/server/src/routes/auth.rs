@@ -31,6 +31,10 @@ async fn login(
 ) -> ApiResult<impl IntoResponse> {
     let Json(Credentials { email, password }) = credentials?;
     let Some(user) = state.store.authenticate(&email, &password).await? else {
+        let tried: String = email.chars().take(255).collect();
+        state
+            .audit("anonymous", "account.login_refused", &tried)
+            .await;
         return Err(ApiError::new(
             StatusCode::UNAUTHORIZED,
             "wrong e-mail or password",
@@ -45,6 +49,7 @@ async fn login(
             state.config.session_ttl,
         )
         .await?;
+    state.audit(&user.email, "account.login", &user.email).await;
     let csrf = state.tokens.csrf(&token);
     Ok((
         cookies(&state.config, Some((&token, &csrf))),
@@ -54,6 +59,9 @@ async fn login(
 
 async fn logout(State(state): State<AppState>, session: Session) -> ApiResult<impl IntoResponse> {
     state.store.close_session(&session.digest).await?;
+    session
+        .audit(&state, "account.logout", &session.user.email)
+        .await;
     Ok((cookies(&state.config, None), Json(json!({}))))
 }
 

@@ -17,15 +17,27 @@ use crate::AppState;
 const MULTIPART_OVERHEAD: usize = 64 * 1024;
 
 pub fn router(config: &Config) -> Router<AppState> {
+    Router::new()
+        .route("/files/upload", post(upload).layer(upload_limit(config)))
+        .route("/files/{id}/download", get(download))
+}
+
+pub(super) fn upload_limit(config: &Config) -> DefaultBodyLimit {
     let limit = usize::try_from(config.max_upload_bytes)
         .unwrap_or(usize::MAX)
         .saturating_add(MULTIPART_OVERHEAD);
-    Router::new()
-        .route(
-            "/files/upload",
-            post(upload).layer(DefaultBodyLimit::max(limit)),
-        )
-        .route("/files/{id}/download", get(download))
+    DefaultBodyLimit::max(limit)
+}
+
+/// Who uploads, which decides whose the file is and where it goes.
+pub(super) enum Uploader<'a> {
+    User(&'a str),
+    /// Somebody with an upload-only link: the folder is the link's, and he says
+    /// who he is.
+    Visitor {
+        owner_id: &'a str,
+        folder_id: &'a str,
+    },
 }
 
 /// The fields of an upload, in whatever order they come.
@@ -33,6 +45,7 @@ pub fn router(config: &Config) -> Router<AppState> {
 struct Form {
     name: Option<String>,
     parent_folder_id: Option<String>,
+    uploader_name: Option<String>,
     content_type: Option<String>,
     file: Option<Uploaded>,
 }
@@ -42,22 +55,31 @@ async fn upload(
     session: Session,
     multipart: Result<Multipart, MultipartRejection>,
 ) -> ApiResult<(StatusCode, Json<File>)> {
-    let multipart = multipart?;
+    let file = accept(&state, Uploader::User(&session.user.id), multipart?).await?;
+    session.audit(&state, "file.upload", &file.id).await;
+    Ok((StatusCode::CREATED, Json(file)))
+}
+
+pub(super) async fn accept(
+    state: &AppState,
+    uploader: Uploader<'_>,
+    multipart: Multipart,
+) -> ApiResult<File> {
     // The id names the object, and the row comes last: a file that can be seen
     // has all its bytes, and an upload that fails leaves none.
     let id = new_id();
-    let result = receive(&state, &session, &id, multipart).await;
+    let result = receive(state, uploader, &id, multipart).await;
     if result.is_err() {
         if let Err(err) = state.objects.delete(&id).await {
             tracing::warn!(%err, file = id, "an object was left behind");
         }
     }
-    Ok((StatusCode::CREATED, Json(result?)))
+    result
 }
 
 async fn receive(
     state: &AppState,
-    session: &Session,
+    uploader: Uploader<'_>,
     id: &str,
     mut multipart: Multipart,
 ) -> ApiResult<File> {
@@ -66,6 +88,7 @@ async fn receive(
         match field.name() {
             Some("name") => form.name = filled(field.text().await?),
             Some("parent_folder_id") => form.parent_folder_id = filled(field.text().await?),
+            Some("uploader_name") => form.uploader_name = filled(field.text().await?),
             Some("file") if form.file.is_none() => {
                 form.name = form.name.or(field.file_name().map(str::to_owned));
                 form.content_type = field.content_type().map(str::to_owned);
@@ -74,24 +97,32 @@ async fn receive(
             _ => {}
         }
     }
-    let file = form
-        .file
-        .ok_or_else(|| ApiError::bad_request("the field file is missing"))?;
-    let name = form
-        .name
-        .ok_or_else(|| ApiError::bad_request("the field name is missing"))?;
+    let missing = |field| move || ApiError::bad_request(format!("the field {field} is missing"));
+    let file = form.file.ok_or_else(missing("file"))?;
+    let name = form.name.ok_or_else(missing("name"))?;
+    let (owner_id, folder_id, uploader_name) = match uploader {
+        Uploader::User(id) => (id, form.parent_folder_id.as_deref(), None),
+        Uploader::Visitor {
+            owner_id,
+            folder_id,
+        } => {
+            let name = form.uploader_name.ok_or_else(missing("uploader_name"))?;
+            (owner_id, Some(folder_id), Some(name))
+        }
+    };
     let stored = state
         .store
         .add_file(NewFile {
             id,
-            owner_id: &session.user.id,
-            parent_folder_id: form.parent_folder_id.as_deref(),
+            owner_id,
+            parent_folder_id: folder_id,
             name: &name,
             content_type: form
                 .content_type
                 .as_deref()
                 .unwrap_or("application/octet-stream"),
             object: &file,
+            uploader_name: uploader_name.as_deref(),
         })
         .await?;
     Ok(stored)
@@ -126,7 +157,12 @@ async fn download(
     session: Session,
     Path(id): Path<String>,
 ) -> ApiResult<impl IntoResponse> {
-    let file = state.store.file(&session.user.id, &id).await?;
+    let file = state.store.readable_file(&session.user.id, &id).await?;
+    send(&state, file).await
+}
+
+/// The bytes of a file that the caller may see.
+pub(super) async fn send(state: &AppState, file: File) -> ApiResult<impl IntoResponse> {
     let object = state.objects.get(&file.id).await?;
     let headers = [
         (header::CONTENT_TYPE, file.content_type),

@@ -37,6 +37,7 @@ async fn create(
             folder.parent_folder_id.as_deref(),
         )
         .await?;
+    session.audit(&state, "folder.create", &created.id).await;
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -63,5 +64,6 @@ async fn remove(
             tracing::warn!(%err, file, "an object was left behind");
         }
     }
+    session.audit(&state, "folder.delete", &id).await;
     Ok(StatusCode::NO_CONTENT)
 }

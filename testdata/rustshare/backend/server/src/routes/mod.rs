@@ -1,9 +1,16 @@
 //! The HTTP surface: one file a resource, each with its own `router()`.
 
+mod admin;
+mod applications;
 mod auth;
 mod files;
 mod folders;
 mod health;
+mod links;
+mod notes;
+mod public;
+mod search;
+mod shares;
 
 use std::time::Instant;
 
@@ -22,6 +29,13 @@ pub fn app(state: AppState) -> Router {
         .merge(auth::router())
         .merge(folders::router())
         .merge(files::router(&state.config))
+        .merge(shares::router())
+        .merge(links::router())
+        .merge(public::router(&state.config))
+        .merge(notes::router())
+        .merge(search::router())
+        .merge(applications::router())
+        .merge(admin::router())
         .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "no such endpoint") })
         .layer(header_layer(header::CACHE_CONTROL, "no-store"));
 
@@ -42,12 +56,12 @@ fn header_layer(
     SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
 }
 
-/// One line a request. Query strings stay out of it, and so do health checks
-/// that went well.
+/// One line a request. Query strings and the tokens of links stay out of it,
+/// and so do health checks that went well.
 async fn log_request(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = loggable(request.uri().path());
     let response = next.run(request).await;
     let status = response.status();
     if !(status.is_success() && path.starts_with("/health")) {
@@ -55,4 +69,32 @@ async fn log_request(request: Request, next: Next) -> Response {
         tracing::info!(%method, path, status = status.as_u16(), ms, "request");
     }
     response
+}
+
+/// A path without the token that opens a link.
+fn loggable(path: &str) -> String {
+    match path.split_once("/public/share/") {
+        Some((before, after)) => {
+            let rest = after.split_once('/').map_or("", |(_, rest)| rest);
+            format!("{before}/public/share/***/{rest}")
+        }
+        None => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_log_has_no_link_tokens() {
+        for (path, logged) in [
+            ("/api/v1/me", "/api/v1/me"),
+            (
+                "/api/v1/public/share/0f9c/file",
+                "/api/v1/public/share/***/file",
+            ),
+            ("/api/v1/public/share/0f9c", "/api/v1/public/share/***/"),
+        ] {
+            assert_eq!(super::loggable(path), logged);
+        }
+    }
 }
