@@ -109,7 +109,7 @@ func TestHotfix(t *testing.T) {
 	p := maintained()
 	p.Critical = []string{"src/store/**"}
 	d := newDesk(t, p).withTarget()
-	smoke := "smoke:launch: smoke:launch is no target of this suite yet, so nothing shows that the fix works: run the product's own ./scripts/final-launch-smoke.sh and publish with release:stable, which does not ask for it"
+	smoke := "smoke:launch: tiny names no journey \"launch\" (Product.Journeys), so nothing shows that it works: try it by hand, and publish with release:stable, which does not ask for it"
 
 	// Everything that is missing is said at once.
 	d.hotfix()

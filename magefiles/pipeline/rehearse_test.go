@@ -2,10 +2,13 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +24,8 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
+	"github.com/kubedoio/rustshare-release/magefiles/try/journey"
+	"github.com/kubedoio/rustshare-release/magefiles/try/stack"
 )
 
 // TestRehearsal lives through the releases of the sample product and looks at
@@ -93,6 +98,7 @@ func TestRehearsal(t *testing.T) {
 			}
 		}
 	})
+	t.Run("the binary works", func(t *testing.T) { binaryWorks(t, b, p) })
 	t.Run("SBOM is cargo tree", func(t *testing.T) { sbomIsCargoTree(t, kept, b, p) })
 	t.Run("cosign", func(t *testing.T) { cosignIsContent(t, kept, image, b) })
 	t.Run("verify in an empty directory", func(t *testing.T) {
@@ -120,6 +126,72 @@ func TestRehearsal(t *testing.T) {
 			}
 		}
 	})
+}
+
+// binaryWorks runs the released binary and does to it what smoke and drills do.
+func binaryWorks(t *testing.T, b *bundle.Bundle, p product.Product) {
+	ctx := t.Context()
+	at := slices.IndexFunc(p.Cargo.Targets, func(t product.Target) bool { return t.Arch == runtime.GOARCH })
+	if at < 0 {
+		t.Fatalf("nothing is built for %s", runtime.GOARCH)
+	}
+	d, _ := b.Find(bundle.Binary, p.Cargo.Targets[at].Asset)
+	parent := filepath.Join(t.TempDir(), "a b%20c") // a name that needs care
+	ok(t, os.Mkdir(parent, 0o700))
+	open := func(o stack.ProcessOptions) *stack.Process {
+		o.Binary, o.Digest, o.Parent = b.Path(d.Digest), d.Digest.String(), parent
+		s, err := stack.OpenProcess(ctx, o)
+		ok(t, err)
+		t.Cleanup(func() { ok(t, s.Destroy(context.WithoutCancel(ctx))) })
+		return s
+	}
+	target := func(s *stack.Process) journey.Target {
+		secrets := s.Secrets()
+		return journey.Target{
+			URL: s.URL(), ChatRequired: true,
+			Admin:  journey.Account{Email: "admin@localhost", Password: secrets["RUSTSHARE_ADMIN_PASSWORD"]},
+			Viewer: journey.Account{Email: "viewer@localhost", Password: secrets["RUSTSHARE_DEMO_VIEWER_PASSWORD"]},
+		}
+	}
+	went := func(r journey.Report, err error) journey.Report {
+		t.Helper()
+		if err != nil || r.Status != journey.Passed {
+			t.Fatalf("%s %s: %v", r.Journey, r.Status, err)
+		}
+		return r
+	}
+	first := open(stack.ProcessOptions{})
+	ok(t, first.Start(ctx))
+	went(journey.Launch(ctx, target(first), nil))
+	went(journey.BadLogin(ctx, target(first), nil))
+	kept := went(journey.Pilot(ctx, target(first), nil)).Kept
+	ok(t, first.Restart(ctx))
+	went(journey.Verify(ctx, target(first), kept, nil))
+	ok(t, first.Stop(ctx, stack.ObjectStore))
+	ok(t, first.Unready(ctx))
+	ok(t, first.Start(ctx, stack.ObjectStore))
+	went(journey.Verify(ctx, target(first), kept, nil))
+
+	// Another one takes the data over.
+	snapshot := filepath.Join(t.TempDir(), "snapshot")
+	ok(t, first.Snapshot(ctx, snapshot))
+	second := open(stack.ProcessOptions{Snapshot: snapshot, Secrets: first.Secrets()})
+	ok(t, second.Start(ctx))
+	went(journey.Verify(ctx, target(second), kept, nil))
+	went(journey.PostRestore(ctx, target(second), kept, nil))
+	for _, s := range []*stack.Process{first, second} {
+		if leaks, err := s.Leaks(ctx); err != nil || len(leaks) > 0 {
+			t.Errorf("secrets in the logs: %v, %v", leaks, err)
+		}
+	}
+
+	weak := open(stack.ProcessOptions{Env: map[string]string{"JWT_SECRET": "changeme"}})
+	err := weak.Start(ctx)
+	var exit *stack.ExitError
+	if !errors.As(err, &exit) || exit.Code != 1 {
+		t.Errorf("weak secrets: %v", err)
+	}
+	says(t, err, "JWT_SECRET is a known placeholder")
 }
 
 // sbomIsCargoTree holds the crates of each binary's SBOM against what cargo

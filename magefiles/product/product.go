@@ -40,6 +40,9 @@ type Product struct {
 	Forge Forge `json:"forge,omitzero"`
 	// Announce says where releases are made known.
 	Announce Announce `json:"announce,omitzero"`
+	// Journeys are the smoke journeys that the product is made for: "launch",
+	// "beta". They speak RustShare's API; empty for a product that does not.
+	Journeys []string `json:"journeys,omitempty"`
 	// Workflows are the CI workflows that must have succeeded for the very
 	// commit of a stable release, by their display names.
 	Workflows []string `json:"workflows"`

@@ -53,6 +53,7 @@ func TestValidate(t *testing.T) {
 		{"Paperwork.Gates", `"/gates" is not`, func(p *Product) { p.Paperwork.Gates = "/gates" }},
 		{"Promotion.Bumps[0]", `"micro" is neither`, func(p *Product) { p.Promotion.Bumps = []string{"micro"} }},
 		{"Promotion.Manual[0].Ask", "is empty", func(p *Product) { p.Promotion.Manual = []ManualGate{{Name: "staging"}} }},
+		{"Journeys[0]", `"moon" is neither`, func(p *Product) { p.Journeys = []string{"moon"} }},
 		{"Forge.Kind", `"gitlab" is none`, func(p *Product) { p.Forge.Kind = "gitlab" }},
 		{"Forge.URL", "is not an http(s) URL", func(p *Product) { p.Forge.URL = "git@host:a/b" }},
 		{"Paperwork.Paths[1]", `"docs//**" is not`, func(p *Product) { p.Paperwork.Paths[1] = "docs//**" }},

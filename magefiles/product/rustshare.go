@@ -36,6 +36,7 @@ func RustShare() Product {
 			},
 		},
 		Announce:  Announce{Discussions: "Announcements"},
+		Journeys:  []string{"launch", "beta"},
 		Workflows: []string{"CI", "Frontend CI", "Integration Tests"},
 		Cargo: Cargo{
 			Package: "rustshare-server",

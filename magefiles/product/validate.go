@@ -84,6 +84,11 @@ func (p Product) Validate() error {
 			fault(fmt.Sprintf("Promotion.Bumps[%d]", i), "%q is neither \"major\" nor \"minor\" nor \"patch\"", v)
 		}
 	}
+	for i, v := range p.Journeys {
+		if v != "launch" && v != "beta" {
+			fault(fmt.Sprintf("Journeys[%d]", i), "%q is neither \"launch\" nor \"beta\"", v)
+		}
+	}
 	gates := map[string]bool{}
 	for i, g := range p.Promotion.Manual {
 		at := fmt.Sprintf("Promotion.Manual[%d].", i)
