@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/kubedoio/rustshare-release/magefiles/doctor"
 )
 
 // mage runs the targets as a person does, from the top of the repository.
@@ -39,6 +41,9 @@ func TestList(t *testing.T) {
 	for _, l := range lines {
 		if len(l[2]) < 20 || !strings.HasSuffix(l[2], ".") {
 			t.Errorf("target %s says of itself only %q", l[1], l[2])
+		}
+		if _, err := doctor.For(l[1]); err != nil && l[1] != "doctor" {
+			t.Errorf("the doctor does not say what %s needs: %v", l[1], err)
 		}
 		if !strings.Contains(string(readme), "`"+l[1]) {
 			t.Errorf("the README does not name %s", l[1])
