@@ -23,7 +23,9 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
+	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/try/journey"
 	"github.com/kubedoio/rustshare-release/magefiles/try/stack"
 )
@@ -99,6 +101,7 @@ func TestRehearsal(t *testing.T) {
 		}
 	})
 	t.Run("the binary works", func(t *testing.T) { binaryWorks(t, b, p) })
+	t.Run("hotfix at its tag", func(t *testing.T) { hotfixAtItsTag(t, s, kept, image) })
 	t.Run("SBOM is cargo tree", func(t *testing.T) { sbomIsCargoTree(t, kept, b, p) })
 	t.Run("cosign", func(t *testing.T) { cosignIsContent(t, kept, image, b) })
 	t.Run("verify in an empty directory", func(t *testing.T) {
@@ -192,6 +195,43 @@ func binaryWorks(t *testing.T, b *bundle.Bundle, p product.Product) {
 		t.Errorf("weak secrets: %v", err)
 	}
 	says(t, err, "JWT_SECRET is a known placeholder")
+}
+
+// hotfixAtItsTag has the hotfix's own target do all that it asks for, and find
+// that the release is out. The journey goes through a build of its checkout.
+func hotfixAtItsTag(t *testing.T, s *Suite, kept, image string) {
+	h := *s
+	var out bytes.Buffer
+	h.Out, h.Dir, h.Dist = &out, filepath.Join(kept, rehearsedCheckout), filepath.Join(kept, "dist")
+	h.Product.Workflows, h.Product.Extra = nil, nil
+	h.Image, h.Forge = image, forge.Directory(h.dist(releasesDir))
+	sealed, err := os.ReadFile(filepath.Join(kept, rehearsedKeys, "cosign.key"))
+	ok(t, err)
+	h.Key, err = attest.ParseKey(sealed, func() ([]byte, error) { return nil, nil })
+	ok(t, err)
+	h.CargoTarget, err = cacheDir("rehearse", h.Product.Name, "target")
+	ok(t, err)
+	repo := git.Repo{Dir: h.Dir}
+	ok(t, repo.Switch(t.Context(), h.Product.Branches.Hotfix+"v0.1.1", ""))
+	defer func() { ok(t, repo.Switch(t.Context(), h.Product.Branches.Main, "")) }()
+	ok(t, h.Hotfix(t.Context(), Order{}))
+	for _, part := range []string{"CHANGELOG.md", "no crate is touched", "steps passed on this machine's own build", "v0.1.1 (stable)", "tags moved  none"} {
+		if !strings.Contains(out.String(), part) {
+			t.Errorf("hotfix does not say %q:\n%s", part, &out)
+		}
+	}
+	if strings.Contains(out.String(), "FAIL") {
+		t.Errorf("hotfix says\n%s", &out)
+	}
+	reports, err := filepath.Glob(h.dist(smokeDir, "*-launch.env"))
+	ok(t, err)
+	if len(reports) != 1 {
+		t.Fatalf("the journey's reports are %q", reports)
+	}
+	r, err := journey.Read(reports[0])
+	if err != nil || r.Status != journey.Passed {
+		t.Errorf("the journey's report is %+v, %v", r, err)
+	}
 }
 
 // sbomIsCargoTree holds the crates of each binary's SBOM against what cargo

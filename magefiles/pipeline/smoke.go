@@ -80,7 +80,10 @@ func (s *Suite) smoke(ctx context.Context, step *term.Step, o SmokeOrder) (repor
 		if perr != nil {
 			return report, perr
 		}
-		defer func() { err = errors.Join(err, p.Destroy(ctx)) }()
+		defer func() { err = errors.Join(err, leaked(ctx, p), p.Destroy(ctx)) }()
+		for _, secret := range p.Secrets().Values() {
+			s.UI.Mask(secret)
+		}
 		if err := p.Start(ctx); err != nil {
 			return report, err
 		}
@@ -101,6 +104,15 @@ func (s *Suite) smoke(ctx context.Context, step *term.Step, o SmokeOrder) (repor
 	}
 	_, written := report.Write(dir)
 	return report, errors.Join(err, written)
+}
+
+// leaked says which secrets of its run stand in the logs of a stack.
+func leaked(ctx context.Context, p *stack.Process) error {
+	leaks, err := p.Leaks(context.WithoutCancel(ctx))
+	for _, l := range leaks {
+		err = errors.Join(err, fmt.Errorf("the log of the %s holds the value of %s: a secret must never be logged", l.Service, l.Secret))
+	}
+	return err
 }
 
 // account reads who travels; passwords may have either of two names.
