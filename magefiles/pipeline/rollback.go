@@ -196,7 +196,7 @@ func (s *Suite) wanted(ctx context.Context, p *converge.Publisher, key *attest.K
 		return want, fmt.Errorf("%s is not published in %s: there is nothing to withdraw or restore", v, p.Registry.Repository())
 	}
 	out.Digest = d.Digest.String()
-	page, err := p.Forge.Find(ctx, v.Tag())
+	page, err := p.Forge.Page(ctx, v.Tag())
 	if err != nil {
 		return want, err
 	}
