@@ -18,17 +18,9 @@ type FileStat struct {
 // Stat lists the files that differ between the trees of two commits, with the
 // size of the difference. A renamed file is listed under both names.
 func (r Repo) Stat(ctx context.Context, a, b string) ([]FileStat, error) {
-	from, err := r.Resolve(ctx, a)
+	out, err := r.diffTree(ctx, "--numstat", a, b)
 	if err != nil {
 		return nil, err
-	}
-	to, err := r.Resolve(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	out, err := r.output(ctx, "diff-tree", "-r", "-z", "--numstat", "--no-renames", from, to)
-	if err != nil {
-		return nil, fmt.Errorf("comparing %s with %s: %w", a, b, err)
 	}
 	var files []FileStat
 	for line := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
@@ -78,4 +70,22 @@ func (r Repo) revList(ctx context.Context, a, b string, options ...string) ([]st
 		return nil, fmt.Errorf("listing the commits between %s and %s: %w", a, b, err)
 	}
 	return strings.Fields(out), nil
+}
+
+// diffTree compares the trees of two commits. The form says what git prints of
+// each file; entries end in a zero byte.
+func (r Repo) diffTree(ctx context.Context, form, a, b string) ([]byte, error) {
+	from, err := r.Resolve(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	to, err := r.Resolve(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	out, err := r.output(ctx, "diff-tree", "-r", "-z", form, "--no-renames", from, to)
+	if err != nil {
+		return nil, fmt.Errorf("comparing %s with %s: %w", a, b, err)
+	}
+	return out, nil
 }

@@ -235,17 +235,9 @@ func (r Repo) Blob(ctx context.Context, hash string) ([]byte, error) {
 // Changed lists the paths that differ between the trees of two commits.
 // A renamed file is listed under both names.
 func (r Repo) Changed(ctx context.Context, a, b string) ([]string, error) {
-	from, err := r.Resolve(ctx, a)
+	out, err := r.diffTree(ctx, "--name-only", a, b)
 	if err != nil {
 		return nil, err
-	}
-	to, err := r.Resolve(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	out, err := r.output(ctx, "diff-tree", "-r", "-z", "--name-only", "--no-renames", from, to)
-	if err != nil {
-		return nil, fmt.Errorf("comparing %s with %s: %w", a, b, err)
 	}
 	var paths []string
 	for p := range strings.SplitSeq(string(out), "\x00") {
