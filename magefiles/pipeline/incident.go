@@ -61,7 +61,7 @@ func (s *Suite) incident(ctx context.Context, v decide.Version, out rolledBack) 
 }
 
 func incidentText(out rolledBack) string {
-	return fmt.Sprintf("**Withdrawn:** %s Use %s instead.", sentence(out.Reason), out.Use)
+	return fmt.Sprintf("%s Use %s instead.", sentence(out.Reason), out.Use)
 }
 
 // sentence ends a text as one.

@@ -124,7 +124,7 @@ func TestRollback(t *testing.T) {
 		if err != nil {
 			t.Fatalf("git apply: %v\n%s", err, out)
 		}
-		contains(t, "the changelog", changelog(), "## [0.3.0] - 2026-01-15 [YANKED]", "**Withdrawn:** "+loses+" Use 0.2.1 instead.")
+		contains(t, "the changelog", changelog(), "## [0.3.0] - 2026-01-15 [YANKED]", "\n> **Withdrawn:** "+loses+" Use 0.2.1 instead.\n")
 		ok(t, os.WriteFile(filepath.Join(w.Dir, "CHANGELOG.md"), []byte(clean), 0o600))
 	})
 
@@ -145,7 +145,7 @@ func TestRollback(t *testing.T) {
 		log, err := exec.CommandContext(ctx, "git", "-C", w.Dir, "show", "--format=%s", "--stat", "HEAD").Output()
 		ok(t, err)
 		contains(t, "the commit", string(log), "docs: withdraw v0.3.0", "CHANGELOG.md", "1 file changed")
-		contains(t, "the changelog", changelog(), "## [0.3.0] - 2026-01-15 [YANKED]", "**Withdrawn:** "+loses+" Use 0.2.1 instead.")
+		contains(t, "the changelog", changelog(), "## [0.3.0] - 2026-01-15 [YANKED]", "\n> **Withdrawn:** "+loses+" Use 0.2.1 instead.\n")
 
 		said = w.rolls(RollbackOrder{Version: "0.3.0", Reason: loses})
 		contains(t, "the second roll-back", said, "Nothing to do: v0.3.0 is withdrawn, and tags, release page and changelog say so.")
@@ -162,7 +162,7 @@ func TestRollback(t *testing.T) {
 	w.sub(t, "another reason", func(t *testing.T) {
 		said := w.rolls(RollbackOrder{Version: "0.3.0", Reason: "It loses files", Use: "v0.2.0"})
 		contains(t, "the roll-back", said, "It loses files", "use instead  0.2.0", "none")
-		contains(t, "the changelog", changelog(), "**Withdrawn:** It loses files. Use 0.2.0 instead.")
+		contains(t, "the changelog", changelog(), "\n> **Withdrawn:** It loses files. Use 0.2.0 instead.\n")
 		if strings.Contains(changelog(), loses) || strings.Count(changelog(), "[YANKED]") != 1 || strings.Contains(page(), "restart") {
 			t.Errorf("the first reason still stands:\n%s\n%s", changelog(), page())
 		}
