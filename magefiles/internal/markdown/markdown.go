@@ -29,6 +29,14 @@ func Literal(text string) string {
 	return line
 }
 
+// Sentence ends a text as one. An empty one stays so.
+func Sentence(text string) string {
+	if text == "" || strings.ContainsAny(text[len(text)-1:], ".!?") {
+		return text
+	}
+	return text + "."
+}
+
 var (
 	address = regexp.MustCompile(`^https?://[A-Za-z0-9./?#=&%+:,@_-]*[A-Za-z0-9/]$`)
 	number  = regexp.MustCompile(`^[0-9]+([.)])(?: |$)`)

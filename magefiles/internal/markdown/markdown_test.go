@@ -137,3 +137,11 @@ func FuzzTable(f *testing.F) {
 		}
 	})
 }
+
+func TestSentence(t *testing.T) {
+	for text, want := range map[string]string{"": "", "it broke": "it broke.", "It broke.": "It broke.", "Why?": "Why?", "No!": "No!", "ö": "ö."} {
+		if got := Sentence(text); got != want {
+			t.Errorf("%q: got %q", text, got)
+		}
+	}
+}

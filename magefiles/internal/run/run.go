@@ -79,12 +79,16 @@ func Text(ctx context.Context, c Cmd) (string, error) {
 	return strings.TrimRight(string(out), " \t\r\n"), err
 }
 
+// Stream runs the program and writes its standard output, as it is, to a
+// writer as it comes.
+func Stream(ctx context.Context, c Cmd, to io.Writer) error { return c.run(ctx, to) }
+
 // Do runs the program for its effect.
 func Do(ctx context.Context, c Cmd) error { return c.run(ctx, nil) }
 
 const tailSize = 4 << 10
 
-func (c Cmd) run(ctx context.Context, stdout *bytes.Buffer) error {
+func (c Cmd) run(ctx context.Context, stdout io.Writer) error {
 	redact := redactor(c.Secrets)
 	cmd := exec.CommandContext(ctx, c.Name, c.Args...)
 	cmd.Dir, cmd.Stdin = c.Dir, c.Stdin

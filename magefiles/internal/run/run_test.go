@@ -38,6 +38,17 @@ func TestOutput(t *testing.T) {
 	}
 }
 
+func TestStream(t *testing.T) {
+	var out, log bytes.Buffer
+	err := run.Stream(t.Context(), run.Cmd{
+		Name: "sh", Args: []string{"-c", `cat; printf 'sec\000ret'; echo secret >&2`},
+		Stdin: strings.NewReader("in "), Log: &log, Secrets: []string{"secret", "in"},
+	}, &out)
+	if err != nil || out.String() != "in sec\x00ret" || log.String() != "***\n" {
+		t.Errorf("got %q, %q, %v", out.String(), log.String(), err)
+	}
+}
+
 func TestDoLogsBoth(t *testing.T) {
 	var log bytes.Buffer
 	c := sh("echo one; echo two >&2; printf three")

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/markdown"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 )
 
 // placed is an error that knows one place, gates one that knows several.
@@ -95,8 +96,8 @@ func TestActions(t *testing.T) {
 	if err := u.Summary(); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "actions.txt", out.String())
-	golden(t, "page.md", read(t, page))
+	testkit.Golden(t, "testdata/actions.txt", out.String())
+	testkit.Golden(t, "testdata/page.md", read(t, page))
 
 	// Read the outputs back the way the runner does.
 	got, lines := map[string]string{}, strings.Split(read(t, outputs), "\n")

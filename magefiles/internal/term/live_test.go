@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 )
 
 // screen is a terminal of the simplest kind: it knows the sequences that we
@@ -85,7 +87,7 @@ func liveUI(t *testing.T, width, height int) (*UI, *screen, *clock) {
 func TestLive(t *testing.T) {
 	u, s, c := liveUI(t, 80, 24)
 	story(t, u, c)
-	golden(t, "live.txt", s.String())
+	testkit.Golden(t, "testdata/live.txt", s.String())
 }
 
 func TestLiveNoColour(t *testing.T) {
@@ -124,7 +126,7 @@ func TestLiveWhileRunning(t *testing.T) {
 					u.frame = 0
 					u.repaint()
 					u.mu.Unlock()
-					golden(t, tt.golden, s.String())
+					testkit.Golden(t, "testdata/"+tt.golden, s.String())
 					return nil
 				})
 			})
@@ -142,8 +144,8 @@ func TestTable(t *testing.T) {
 	if err := u.Table(&out, []string{"TAG", "VERSION", "DIGEST"}, rows); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "table.txt", out.String())
-	golden(t, "table-narrow.txt", table(60, []string{"TAG", "VERSION", "DIGEST"}, rows))
+	testkit.Golden(t, "testdata/table.txt", out.String())
+	testkit.Golden(t, "testdata/table-narrow.txt", table(60, []string{"TAG", "VERSION", "DIGEST"}, rows))
 	out.Reset()
 	if err := u.Table(&out, nil, nil); err != nil || out.String() != "\n" {
 		t.Errorf("an empty table gave %q, %v", out.String(), err)

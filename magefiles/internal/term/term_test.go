@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,26 +11,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (go test -update writes it anew); got:\n%s\nwant:\n%s", path, got, want)
-	}
-}
 
 func env(pairs ...string) func(string) string {
 	m := map[string]string{}
@@ -114,7 +96,7 @@ func TestPlain(t *testing.T) {
 	u := New(&out, env("CI", "true"))
 	u.now = c.now
 	story(t, u, c)
-	golden(t, "plain.txt", out.String())
+	testkit.Golden(t, "testdata/plain.txt", out.String())
 }
 
 func TestGitHub(t *testing.T) {
@@ -124,12 +106,12 @@ func TestGitHub(t *testing.T) {
 	u := New(&out, env("GITHUB_ACTIONS", "true", "CI", "true", "GITHUB_STEP_SUMMARY", page))
 	u.now = c.now
 	story(t, u, c)
-	golden(t, "github.txt", out.String())
+	testkit.Golden(t, "testdata/github.txt", out.String())
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "summary.md", string(text))
+	testkit.Golden(t, "testdata/summary.md", string(text))
 }
 
 // TestGitHubSideBySide shows that groups never nest: what runs beside the open
@@ -166,7 +148,7 @@ func TestGitHubSideBySide(t *testing.T) {
 		})
 	})
 	group.Wait()
-	golden(t, "github-side-by-side.txt", out.String())
+	testkit.Golden(t, "testdata/github-side-by-side.txt", out.String())
 }
 
 func TestMode(t *testing.T) {
