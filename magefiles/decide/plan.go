@@ -20,11 +20,13 @@ type Plan struct {
 	CommitTime time.Time `json:"commitTime"`
 	// Image is the repository; Platforms and Assets are in the product's
 	// order.
-	Image     string      `json:"image"`
-	Platforms []string    `json:"platforms"`
-	Assets    []string    `json:"assets"`
-	Tags      []TagChange `json:"tags"`
-	Gates     []Gate      `json:"gates"`
+	Image     string   `json:"image"`
+	Platforms []string `json:"platforms"`
+	Assets    []string `json:"assets"`
+	// Tries are what the image has to pass before it is published, as targets.
+	Tries []string    `json:"tries,omitempty"`
+	Tags  []TagChange `json:"tags"`
+	Gates []Gate      `json:"gates"`
 }
 
 // ID names the directory of the plan's bundle below dist/: the tag, or

@@ -1,17 +1,14 @@
 package decide
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
+)
 
 const commit = "0123456789abcdef0123456789abcdef01234567"
 
@@ -77,19 +74,7 @@ func TestPolicy(t *testing.T) {
 		}
 		fmt.Fprintf(&out, "\n  %s\n", names(tags))
 	}
-	path := filepath.Join("testdata", "policy.txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if out.String() != string(want) {
-		t.Errorf("the policy has changed (go test -update writes %s anew); got:\n%s\nwant:\n%s", path, out.String(), want)
-	}
+	testkit.Golden(t, "testdata/policy.txt", out.String())
 }
 
 func TestTagsWithoutCommit(t *testing.T) {

@@ -43,6 +43,12 @@ type Product struct {
 	// Journeys are the smoke journeys that the product is made for: "launch",
 	// "beta". They speak RustShare's API; empty for a product that does not.
 	Journeys []string `json:"journeys,omitempty"`
+	// Run is how the product is run to be tried; nil: it is not.
+	Run *Run `json:"run,omitempty"`
+	// Compose is how the product runs on Docker; nil where it does not.
+	Compose *Compose `json:"compose,omitempty"`
+	// Tries are what a release has to pass before it is published.
+	Tries Tries `json:"tries,omitzero"`
 	// Workflows are the CI workflows that must have succeeded for the very
 	// commit of a stable release, by their display names.
 	Workflows []string `json:"workflows"`
@@ -215,6 +221,63 @@ type Health struct {
 	Timeout     int      `json:"timeout,omitempty"`
 	StartPeriod int      `json:"startPeriod,omitempty"`
 	Retries     int      `json:"retries,omitempty"`
+}
+
+// Compose describes the product's Docker Compose files. Paths are relative to
+// the checkout.
+type Compose struct {
+	// Files run one given image; Production are those of an installation, Drill
+	// those of the isolated copy that a backup is restored into.
+	Files      []string `json:"files"`
+	Production []string `json:"production"`
+	Drill      []string `json:"drill"`
+	// DrillProject is the project of that copy.
+	DrillProject string `json:"drillProject"`
+	// Names of the services. Backend is the one with the image.
+	Backend     string `json:"backend"`
+	Database    string `json:"database"`
+	ObjectStore string `json:"objectStore"`
+	Proxy       string `json:"proxy"`
+	// BackendPort and ProxyPort are where these two listen in their containers.
+	BackendPort int `json:"backendPort"`
+	ProxyPort   int `json:"proxyPort"`
+	// DatabaseVolume and ObjectVolume are the named volumes with the data, and
+	// ObjectPath is where the latter is mounted in the object store.
+	DatabaseVolume string `json:"databaseVolume"`
+	ObjectVolume   string `json:"objectVolume"`
+	ObjectPath     string `json:"objectPath"`
+	// DatabaseName and DatabaseUser are those of PostgreSQL.
+	DatabaseName string `json:"databaseName"`
+	DatabaseUser string `json:"databaseUser"`
+	// DatabaseURLEnv is the variable with the database's URL, the others are
+	// those with the secrets of database and object store.
+	DatabaseURLEnv      string `json:"databaseURLEnv"`
+	DatabasePasswordEnv string `json:"databasePasswordEnv"`
+	ObjectUserEnv       string `json:"objectUserEnv"`
+	ObjectPasswordEnv   string `json:"objectPasswordEnv"`
+	// Migrations is the directory with the database's migrations.
+	Migrations string `json:"migrations"`
+	// ImageEnv and PullEnv are the variables with the image and its pull
+	// policy.
+	ImageEnv string `json:"imageEnv"`
+	PullEnv  string `json:"pullEnv"`
+	// Config are the files, or patterns of files, that a backup holds as the
+	// configuration. They must hold no secret.
+	Config []string `json:"config"`
+}
+
+// Tries name what a release has to pass, as targets: "test:backend",
+// "test:frontend", "smoke:launch", "smoke:pilot" and the like.
+type Tries struct {
+	// Edge is for main's builds, Candidate for release candidates.
+	Edge      []string `json:"edge,omitempty"`
+	Candidate []string `json:"candidate,omitempty"`
+	// Stable is for every stable release. Uncovered comes on top where no
+	// candidate of the same binaries has passed what Candidate asks for.
+	Stable    []string `json:"stable,omitempty"`
+	Uncovered []string `json:"uncovered,omitempty"`
+	// Critical comes on top for a hotfix that touches [Product.Critical].
+	Critical []string `json:"critical,omitempty"`
 }
 
 // ProofFormat is how signatures and attestations are stored in a registry. A

@@ -3,6 +3,7 @@ package product
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -95,6 +96,50 @@ func TestValidate(t *testing.T) {
 		{"Extra[0]", "another asset is named", func(p *Product) { p.Extra = []string{"dist/rustshare-backend-x86_64-linux"} }},
 		{"Extra[1]", "another asset is named", func(p *Product) { p.Extra = []string{"a/x", "b/x"} }},
 		{"Extra[0]", `another asset is named "SHA256SUMS" already`, func(p *Product) { p.Extra = []string{"SHA256SUMS"} }},
+		{"Compose.Files", "is empty: name at least one file, or leave Compose out", func(p *Product) { p.Compose.Files = nil }},
+		{"Compose.Files[1]", `"../x.yml" is not a clean path`, func(p *Product) { p.Compose.Files[1] = "../x.yml" }},
+		{"Compose.Production[0]", `"/etc/x.yml" is not a clean path`, func(p *Product) { p.Compose.Production[0] = "/etc/x.yml" }},
+		{"Compose.Drill", "is empty", func(p *Product) { p.Compose.Drill = []string{} }},
+		{"Compose.Config[1]", `"docker//**" is not`, func(p *Product) { p.Compose.Config[1] = "docker//**" }},
+		{"Compose.Config[0]", `"[" is not a pattern`, func(p *Product) { p.Compose.Config[0] = "[" }},
+		{"Compose.DrillProject", `"Drill" is not a project name`, func(p *Product) { p.Compose.DrillProject = "Drill" }},
+		{"Compose.Backend", `"" is not a service's name`, func(p *Product) { p.Compose.Backend = "" }},
+		{"Compose.Database", `"-x" is not a service's name`, func(p *Product) { p.Compose.Database = "-x" }},
+		{"Compose.ObjectStore", `"postgres" stands at Compose.Database already`, func(p *Product) { p.Compose.ObjectStore = "postgres" }},
+		{"Compose.Proxy", `"a b" is not a service's name`, func(p *Product) { p.Compose.Proxy = "a b" }},
+		{"Compose.BackendPort", "0 is not a TCP port", func(p *Product) { p.Compose.BackendPort = 0 }},
+		{"Compose.ProxyPort", "70000 is not a TCP port", func(p *Product) { p.Compose.ProxyPort = 70000 }},
+		{"Compose.DatabaseVolume", `"a/b" is not a volume's name`, func(p *Product) { p.Compose.DatabaseVolume = "a/b" }},
+		{"Compose.ObjectVolume", "stands at Compose.DatabaseVolume already", func(p *Product) { p.Compose.ObjectVolume = p.Compose.DatabaseVolume }},
+		{"Compose.ObjectPath", `"data" is not a clean absolute path`, func(p *Product) { p.Compose.ObjectPath = "data" }},
+		{"Compose.DatabaseName", `"a;b" is not a database's name`, func(p *Product) { p.Compose.DatabaseName = "a;b" }},
+		{"Compose.DatabaseUser", `"" is not a database user`, func(p *Product) { p.Compose.DatabaseUser = "" }},
+		{"Compose.ImageEnv", `"image" is not a variable's name`, func(p *Product) { p.Compose.ImageEnv = "image" }},
+		{"Compose.PullEnv", `"A=B" is not a variable's name`, func(p *Product) { p.Compose.PullEnv = "A=B" }},
+		{"Compose.PullEnv", "stands at Compose.ImageEnv already", func(p *Product) { p.Compose.PullEnv = p.Compose.ImageEnv }},
+		{"Compose.DatabaseURLEnv", `"" is not a variable's name`, func(p *Product) { p.Compose.DatabaseURLEnv = "" }},
+		{"Compose.ObjectUserEnv", "stands at Compose.DatabasePasswordEnv already", func(p *Product) { p.Compose.ObjectUserEnv = p.Compose.DatabasePasswordEnv }},
+		{"Compose.ObjectPasswordEnv", `"$X" is not a variable's name`, func(p *Product) { p.Compose.ObjectPasswordEnv = "$X" }},
+		{"Run", "is nil: say how the product is run, or leave Compose out", func(p *Product) { p.Run, p.Tries = nil, Tries{} }},
+		{"Run.Alive", `"health" is not a path as in /health`, func(p *Product) { p.Run.Alive = "health" }},
+		{"Run.Ready", `"/health?x" is not a path as in /health/ready`, func(p *Product) { p.Run.Ready = "/health?x" }},
+		{"Run.Secrets", "is empty: name the variables", func(p *Product) { p.Run.Secrets = nil }},
+		{"Run.Secrets[1]", `"secret" is not a variable's name`, func(p *Product) { p.Run.Secrets[1] = "secret" }},
+		{"Run.Secrets[2]", `"JWT_SECRET" stands at Run.Secrets[0] already`, func(p *Product) { p.Run.Secrets[2] = "JWT_SECRET" }},
+		{"Run.Process.Address", `"" is not a variable's name`, func(p *Product) { p.Run.Process.Address = "" }},
+		{"Run.Process.Database", `"JWT_SECRET" stands at Run.Secrets[0] already`, func(p *Product) { p.Run.Process.Database = "JWT_SECRET" }},
+		{"Run.Process.Storage", `"STORAGE DIR" is not`, func(p *Product) { p.Run.Process.Storage = "STORAGE DIR" }},
+		{"Run.Process.Frontend", `"x" is not`, func(p *Product) { p.Run.Process.Frontend = "x" }},
+		{"Tries.Edge[0]", `"smoke:moon" is none of ["test:backend"`, func(p *Product) { p.Tries.Edge[0] = "smoke:moon" }},
+		{"Tries.Candidate[1]", `"" is none of`, func(p *Product) { p.Tries.Candidate = append(p.Tries.Candidate, "") }},
+		{"Tries.Stable[1]", `"smoke:launch" stands at Tries.Stable[0] already`, func(p *Product) { p.Tries.Stable = append(p.Tries.Stable, "smoke:launch") }},
+		{"Tries.Uncovered[0]", `"rehearse" is none of`, func(p *Product) { p.Tries.Uncovered[0] = "rehearse" }},
+		{"Tries.Stable[0]", `"smoke:launch" has nothing to run: Run is nil`, func(p *Product) {
+			p.Run, p.Compose, p.Tries = nil, nil, Tries{Stable: []string{"smoke:launch"}}
+		}},
+		{"Tries.Critical[0]", `"test:frontend" has nothing to test: Frontend is nil`, func(p *Product) {
+			p.Frontend, p.Tries.Critical = nil, []string{"test:frontend"}
+		}},
 	} {
 		p := RustShare()
 		tt.spoil(&p)
@@ -122,6 +167,25 @@ func TestValidateGivesAllFaults(t *testing.T) {
 	}
 }
 
+func TestSecretNames(t *testing.T) {
+	p := RustShare()
+	want := []string{
+		"JWT_SECRET", "RUSTSHARE_SECRET_ENCRYPTION_KEY", "RUSTSHARE_CHAT_WEBHOOK_SECRET", "RUSTSHARE_ADMIN_PASSWORD", "RUSTSHARE_DEMO_VIEWER_PASSWORD",
+		"POSTGRES_PASSWORD", "RUSTFS_ROOT_USER", "RUSTFS_ROOT_PASSWORD",
+	}
+	if got := p.SecretNames(); !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	p.Compose = nil
+	if got := p.SecretNames(); !slices.Equal(got, want[:5]) {
+		t.Errorf("without Docker: got %v", got)
+	}
+	p.Run = nil
+	if got := p.SecretNames(); len(got) > 0 {
+		t.Errorf("not run: got %v", got)
+	}
+}
+
 func TestValidateAccepts(t *testing.T) {
 	for what, change := range map[string]func(*Product){
 		"no frontend":     func(p *Product) { p.Frontend = nil },
@@ -134,6 +198,12 @@ func TestValidateAccepts(t *testing.T) {
 		"another trunk": func(p *Product) { p.Branches = Branches{"release/v1.x", "fix/urgent/"} },
 		"old proofs":    func(p *Product) { p.Proofs = ProofTags },
 		"extra files":   func(p *Product) { p.Extra = []string{"docs/guide.pdf"} },
+		"no Docker":     func(p *Product) { p.Compose = nil },
+		"no tries":      func(p *Product) { p.Tries = Tries{} },
+		"not run":       func(p *Product) { p.Run, p.Compose, p.Tries = nil, nil, Tries{Stable: []string{"test:backend"}} },
+		"no process":    func(p *Product) { p.Run.Process = nil },
+		"no page":       func(p *Product) { p.Run.Process.Frontend = "" },
+		"all tries":     func(p *Product) { p.Tries.Candidate = triable },
 		"no health":     func(p *Product) { p.Image.Health = Health{} },
 	} {
 		p := RustShare()

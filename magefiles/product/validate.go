@@ -21,6 +21,10 @@ var (
 	repoForm     = regexp.MustCompile(`^[a-z0-9.-]+(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$`)
 	baseForm     = regexp.MustCompile(`^[^@\s]+@sha256:[0-9a-f]{64}$`)
 	envForm      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	variableForm = regexp.MustCompile(`^[A-Z_][A-Z0-9_]*$`)
+	serviceForm  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+	projectForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+	databaseForm = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 )
 
 // Validate holds the definition against its rules and gives all the faults at
@@ -89,6 +93,16 @@ func (p Product) Validate() error {
 			fault(fmt.Sprintf("Journeys[%d]", i), "%q is neither \"launch\" nor \"beta\"", v)
 		}
 	}
+	if p.Run != nil {
+		p.Run.validate(fault, form)
+	}
+	if p.Compose != nil {
+		if p.Run == nil {
+			fault("Run", "is nil: say how the product is run, or leave Compose out")
+		}
+		p.Compose.validate(fault, form, absolute, patterns)
+	}
+	p.Tries.validate(fault, p.Frontend != nil, p.Run != nil)
 	gates := map[string]bool{}
 	for i, g := range p.Promotion.Manual {
 		at := fmt.Sprintf("Promotion.Manual[%d].", i)
@@ -150,13 +164,7 @@ func (c Cargo) validate(fault faultFunc, form formFunc) {
 	if len(c.Targets) == 0 {
 		fault("Cargo.Targets", "is empty: name at least one target")
 	}
-	seen := map[string]string{}
-	once := func(field, value string) {
-		if other, ok := seen[value]; ok {
-			fault(field, "%q stands at %s already", value, other)
-		}
-		seen[value] = field
-	}
+	once := distinct(fault)
 	for i, t := range c.Targets {
 		at := fmt.Sprintf("Cargo.Targets[%d].", i)
 		form(at+"Triple", t.Triple, tripleForm, "a Rust target triple")
@@ -183,9 +191,7 @@ func (m Image) validate(fault faultFunc, form formFunc, absolute func(field, val
 		absolute(fmt.Sprintf("Image.Dirs[%d]", i), d)
 	}
 	for i, port := range m.Ports {
-		if port < 1 || port > 65535 {
-			fault(fmt.Sprintf("Image.Ports[%d]", i), "%d is not a TCP port", port)
-		}
+		tcpPort(fault, fmt.Sprintf("Image.Ports[%d]", i), port)
 	}
 	for k := range m.Env {
 		form("Image.Env", k, envForm, "an environment variable's name")
@@ -195,5 +201,11 @@ func (m Image) validate(fault faultFunc, form formFunc, absolute func(field, val
 		if h.Interval < 0 || h.Timeout < 0 || h.StartPeriod < 0 || h.Retries < 0 {
 			fault("Image.Health", "durations and retries cannot be negative")
 		}
+	}
+}
+
+func tcpPort(fault faultFunc, field string, port int) {
+	if port < 1 || port > 65535 {
+		fault(field, "%d is not a TCP port", port)
 	}
 }
