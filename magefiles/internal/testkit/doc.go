@@ -1,3 +1,4 @@
-// Package testkit has what the tests of several packages need: fixtures and
-// the programs that judge us from outside. Nothing but tests imports it.
+// Package testkit has what the tests of several packages need: assertions,
+// fixtures and the programs that judge us from outside. Nothing but tests
+// imports it.
 package testkit

@@ -86,13 +86,14 @@ func Build(ctx context.Context, o Options) (string, error) {
 	return output, nil
 }
 
-// Test installs the locked packages and runs the project's tests.
-func Test(ctx context.Context, o Options) error {
+// Test installs the locked packages and runs the project's test script, with
+// these arguments for it.
+func Test(ctx context.Context, o Options, args ...string) error {
 	tools, err := o.install(ctx)
 	if err != nil {
 		return err
 	}
-	if err := o.npm(ctx, tools, "run", "test"); err != nil {
+	if err := o.npm(ctx, tools, append([]string{"run", "test", "--"}, args...)...); err != nil {
 		return fmt.Errorf("testing the frontend: %w", err)
 	}
 	return nil

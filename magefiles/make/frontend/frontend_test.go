@@ -141,6 +141,10 @@ func TestTest(t *testing.T) {
 	if err := Test(t.Context(), o); err != nil || !strings.Contains(log.String(), "one test passed") {
 		t.Errorf("%v, log %q", err, log)
 	}
+	write(t, filepath.Join(o.Dir, "web/test.mjs"), `console.log(process.argv.slice(2).join("|"))`)
+	if err := Test(t.Context(), o, "--reporter=json", "--out=a b"); err != nil || !strings.Contains(log.String(), "--reporter=json|--out=a b\n") {
+		t.Errorf("arguments: %v, log %q", err, log)
+	}
 	write(t, filepath.Join(o.Dir, "web/test.mjs"), `console.error("expected 1, got 2"); process.exit(1)`)
 	if err := Test(t.Context(), o); err == nil || !strings.Contains(err.Error(), "testing the frontend") || !strings.Contains(err.Error(), "expected 1, got 2") {
 		t.Errorf("failing tests: %v", err)

@@ -6,13 +6,19 @@
 // A bundle is a directory whose name is the UTC time of the backup
 // ([StampLayout]). It holds these regular files and no others:
 //
-//	postgres.sql.gz            what pg_dump writes in its plain format
+//	postgres.sql.gz            what pg_dump writes in its plain format, or instead
+//	sqlite.db.gz               the file of a SQLite database that nobody writes to
 //	rustfs-data.tar.gz         the files of the object store's volume
 //	config.tar.gz              configuration files, without secrets
 //	buzz-postgres.sql.gz       the same for the chat's database; with the next
 //	buzz-rustfs-data.tar.gz    one, or both are missing
 //	manifest.env               KEY=value lines that a shell can source ([Manifest])
 //	SHA256SUMS                 the checksums of all the others, as sha256sum(1) writes them
+//
+// An installation with Compose has PostgreSQL. One that is a single process has
+// SQLite: its manifest says DATABASE=sqlite and has no POSTGRES_ key and no
+// RUSTFS_SERVICE, and rustfs-data.tar.gz has the files of its directory of
+// objects. The scripts refuse such a bundle, since they miss the dump.
 //
 // A compressed part is one gzip stream (RFC 1952). An archive is tar (POSIX pax
 // or GNU) with an end marker. It has directories and regular files alone, each
@@ -32,6 +38,7 @@ import (
 // Names of the files of a bundle.
 const (
 	Postgres     = "postgres.sql.gz"
+	SQLite       = "sqlite.db.gz"
 	Volume       = "rustfs-data.tar.gz"
 	Config       = "config.tar.gz"
 	ChatPostgres = "buzz-postgres.sql.gz"
@@ -50,6 +57,7 @@ type kind int
 const (
 	text kind = iota
 	dumpPart
+	filePart // of SQLite
 	archivePart
 )
 
@@ -57,7 +65,8 @@ const (
 // packed after the database: what a row points to is there by then.
 func layout() []member {
 	return []member{
-		{Postgres, dumpPart, false},
+		{Postgres, dumpPart, true}, // one of the two, see databases
+		{SQLite, filePart, true},
 		{Volume, archivePart, false},
 		{ChatPostgres, dumpPart, true},
 		{ChatVolume, archivePart, true},

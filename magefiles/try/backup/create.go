@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/secret"
 )
 
 // Stream writes the content of a part. An error of w is given back.
@@ -25,8 +26,10 @@ type Source struct {
 	Time time.Time
 	// Manifest is what manifest.env says; both times in it come from Time.
 	Manifest Manifest
-	// Postgres writes what pg_dump writes in its plain format.
-	Postgres Stream
+	// Postgres writes what pg_dump writes in its plain format, SQLite the
+	// database's file; one of the two is nil. The manifest's Database comes from
+	// that.
+	Postgres, SQLite Stream
 	// Volume and Config write tar streams, see [Files].
 	Volume, Config Stream
 	// Chat has the chat's parts; nil where there is no chat.
@@ -52,13 +55,21 @@ type Chat struct {
 func Create(ctx context.Context, dir string, src Source) (Info, error) {
 	stamp := Stamp(src.Time)
 	target := filepath.Join(dir, stamp)
+	if src.Postgres != nil && src.SQLite != nil {
+		return Info{}, errors.New("a backup bundle has one database: give that of PostgreSQL or that of SQLite")
+	}
 	src.Manifest.Timestamp, src.Manifest.Created = stamp, src.Time.UTC().Format(time.RFC3339)
+	src.Manifest.Database = ""
+	if src.SQLite != nil {
+		src.Manifest.Database = sqlite
+	}
 	manifest := []byte(src.Manifest.Text())
-	hidden := newNeedles(src.Secrets)
-	if _, found := ParseManifest(manifest); len(found) > 0 {
+	hidden := secret.New(src.Secrets)
+	written, found := ParseManifest(manifest)
+	if len(found) > 0 {
 		return Info{}, &RefusedError{target, found[0]}
 	}
-	if name := hidden.in(manifest); name != "" {
+	if name := holds(hidden.Search(), manifest); name != "" {
 		return Info{}, &RefusedError{target, Problem{File: ManifestName, Text: "holds the value of " + name}}
 	}
 	if _, err := os.Lstat(target); err == nil {
@@ -72,14 +83,14 @@ func Create(ctx context.Context, dir string, src Source) (Info, error) {
 	if err := w.write(ctx, src, manifest); err != nil {
 		return Info{}, errors.Join(err, os.RemoveAll(tmp))
 	}
-	return Info{Dir: target, Manifest: src.Manifest, Parts: w.parts}, nil
+	return Info{Dir: target, Manifest: written, Parts: w.parts}, nil
 }
 
 // writer writes one bundle.
 type writer struct {
 	dir, target string
 	limits      Limits
-	hidden      needles
+	hidden      *secret.Set
 	total       int64
 	sums        map[string]string
 	parts       []Part
@@ -87,14 +98,19 @@ type writer struct {
 
 func (w *writer) write(ctx context.Context, src Source, manifest []byte) error {
 	streams := map[string]Stream{Postgres: src.Postgres, Volume: src.Volume, Config: src.Config}
+	if src.SQLite != nil {
+		delete(streams, Postgres)
+		streams[SQLite] = src.SQLite
+	}
 	if src.Chat != nil {
 		streams[ChatPostgres], streams[ChatVolume] = src.Chat.Postgres, src.Chat.Volume
 	}
 	for _, m := range layout() {
-		if m.kind == text || m.optional && src.Chat == nil {
+		source, wanted := streams[m.name]
+		if !wanted {
 			continue
 		}
-		if err := w.part(ctx, m, streams[m.name]); err != nil {
+		if err := w.part(ctx, m, source); err != nil {
 			return fmt.Errorf("writing %s: %w", m.name, err)
 		}
 	}
@@ -151,10 +167,10 @@ func (w *writer) part(ctx context.Context, m member, source Stream) (err error) 
 	plain := &counter{w: zip, most: max(1, w.limits.Expanded-w.total)}
 	p := &problems{file: m.name}
 	part := Part{Name: m.name}
-	if m.kind == dumpPart {
-		err = writeDump(ctx, source, plain, p)
-	} else {
+	if m.kind == archivePart {
 		part.Entries, err = w.archive(ctx, m.name, source, plain, p)
+	} else {
+		err = writeDatabase(ctx, source, plain, newChecker(m.kind, p))
 	}
 	if err = known(err, p); err != nil {
 		return err
@@ -174,12 +190,11 @@ func (w *writer) part(ctx context.Context, m member, source Stream) (err error) 
 	return f.Sync()
 }
 
-func writeDump(ctx context.Context, source Stream, w io.Writer, p *problems) error {
-	d := newDump(p)
-	if err := source(ctx, io.MultiWriter(w, d)); err != nil {
+func writeDatabase(ctx context.Context, source Stream, w io.Writer, c checker) error {
+	if err := source(ctx, io.MultiWriter(w, c)); err != nil {
 		return err
 	}
-	d.finish()
+	c.finish()
 	return nil
 }
 
@@ -214,10 +229,10 @@ func (w *writer) archive(ctx context.Context, name string, source Stream, out io
 
 // search looks for secrets in names and content.
 func (w *writer) search(name string, content io.Reader) (io.Reader, error) {
-	if found := w.hidden.in([]byte(name)); found != "" {
+	if found := holds(w.hidden.Search(), []byte(name)); found != "" {
 		return nil, fault("the name of an entry holds the value of " + found)
 	}
-	return &labelled{w.hidden.reader(content), name}, nil
+	return &labelled{&searching{content, w.hidden.Search()}, name}, nil
 }
 
 // labelled names the entry in the faults of its content.

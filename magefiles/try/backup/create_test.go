@@ -70,7 +70,7 @@ func TestRoundTrip(t *testing.T) {
 // restored compares what comes out of a bundle with what went in.
 func restored(t *testing.T, dir string) {
 	t.Helper()
-	r, err := backup.OpenSQL(t.Context(), dir, backup.Postgres, backup.Limits{})
+	r, err := backup.OpenDatabase(t.Context(), dir, backup.Postgres, backup.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

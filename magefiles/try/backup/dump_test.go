@@ -113,7 +113,7 @@ func dumpRow(t *testing.T, sql string, want []string) {
 	if strings.Join(found, "\n") != strings.Join(want, "\n") {
 		t.Errorf("found\n%s\nexpected\n%s", strings.Join(found, "\n"), strings.Join(want, "\n"))
 	}
-	r, err := backup.OpenSQL(t.Context(), dir, backup.Postgres, backup.Limits{})
+	r, err := backup.OpenDatabase(t.Context(), dir, backup.Postgres, backup.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestOpenRefused(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			b := good(t)
 			row.change(t, b)
-			r, err := backup.OpenSQL(t.Context(), b.write(t), row.part, backup.Limits{})
+			r, err := backup.OpenDatabase(t.Context(), b.write(t), row.part, backup.Limits{})
 			if err == nil {
 				_, err = io.ReadAll(r)
 			}
@@ -173,7 +173,7 @@ func TestOpenRefused(t *testing.T) {
 		})
 	}
 	dir := good(t).write(t)
-	r, err := backup.OpenSQL(t.Context(), dir, backup.Postgres, backup.Limits{})
+	r, err := backup.OpenDatabase(t.Context(), dir, backup.Postgres, backup.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/shellword"
 )
 
 // Manifest is what manifest.env says. The file has one KEY=value a line, blank
@@ -17,8 +19,10 @@ type Manifest struct {
 	Timestamp string
 	// Created is BACKUP_CREATED_AT_UTC, in RFC 3339 with Z.
 	Created string
+	// Database is DATABASE: "sqlite", or empty for PostgreSQL.
+	Database string
 	// PostgresService, PostgresDB, PostgresUser and RustfsService are the names
-	// that Compose and PostgreSQL know.
+	// that Compose and PostgreSQL know. With SQLite there are none.
 	PostgresService, PostgresDB, PostgresUser, RustfsService string
 	// Branch and Commit are those of the product's checkout; Commit is a full
 	// object name, and both may be "unknown".
@@ -30,6 +34,7 @@ func (m *Manifest) keyed() []field {
 	return []field{
 		{"BACKUP_TIMESTAMP", &m.Timestamp, stampForm, "a UTC time such as 20261123T021500Z"},
 		{"BACKUP_CREATED_AT_UTC", &m.Created, createdForm, "a UTC time such as 2026-11-23T02:15:00Z"},
+		{databaseKey, &m.Database, isSQLite, `"sqlite", or no such line and those of PostgreSQL`},
 		{"POSTGRES_SERVICE", &m.PostgresService, isName, nameForm},
 		{"POSTGRES_DB", &m.PostgresDB, isName, nameForm},
 		{"POSTGRES_USER", &m.PostgresUser, isName, nameForm},
@@ -37,6 +42,21 @@ func (m *Manifest) keyed() []field {
 		{"GIT_BRANCH", &m.Branch, isBranch, "a branch's name"},
 		{"GIT_COMMIT", &m.Commit, commitName.MatchString, `a commit's full name, or "unknown"`},
 	}
+}
+
+// databaseKey stands in the manifests of bundles with SQLite alone, which have
+// none of the names that belong to Compose and PostgreSQL.
+const (
+	databaseKey = "DATABASE"
+	sqlite      = "sqlite"
+)
+
+func isSQLite(s string) bool { return s == sqlite }
+
+// belongs tells whether a manifest has a key.
+func (m *Manifest) belongs(key string) bool {
+	names := strings.HasPrefix(key, "POSTGRES_") || key == "RUSTFS_SERVICE"
+	return m.Database == sqlite && !names || m.Database != sqlite && key != databaseKey
 }
 
 type field struct {
@@ -76,7 +96,10 @@ func createdForm(s string) bool {
 func (m Manifest) Text() string {
 	var out strings.Builder
 	for _, f := range m.keyed() {
-		fmt.Fprintf(&out, "%s=%s\n", f.key, quote(*f.value))
+		if !m.belongs(f.key) {
+			continue
+		}
+		fmt.Fprintf(&out, "%s=%s\n", f.key, shellword.Quote(*f.value))
 	}
 	return out.String()
 }
@@ -102,7 +125,7 @@ func (m *Manifest) parse(text string, p *problems) {
 			p.addAt(n, "%s is not of the form KEY=value, without spaces and without \"export\"", short(line))
 			continue
 		}
-		value, err := unquote(word)
+		value, err := shellword.Unquote(word)
 		if err != nil {
 			p.addAt(n, "the value of %s is refused: %v", short(key), err)
 		}
@@ -123,8 +146,11 @@ func (m *Manifest) parse(text string, p *problems) {
 		*f.value = value
 	}
 	for _, f := range fields {
-		if lines[f.key] == 0 {
+		switch has, belongs := lines[f.key] > 0, m.belongs(f.key); {
+		case belongs && !has:
 			p.add("%s is missing", f.key)
+		case has && !belongs && f.key != databaseKey:
+			p.addAt(lines[f.key], "%s belongs to PostgreSQL, and DATABASE is sqlite: one of the two has to go", f.key)
 		}
 	}
 	if created, err := time.Parse(time.RFC3339, m.Created); err == nil {

@@ -16,13 +16,12 @@ func checkPart(ctx context.Context, root *os.Root, m member, limits Limits, tota
 		return Part{}, known(err, p)
 	}
 	part := Part{Name: m.name}
-	switch m.kind {
-	case dumpPart:
-		err = copyDump(s, p)
-	default:
+	if m.kind == archivePart {
 		a := newArchive(limits, p, false)
 		err = a.read(s, nil)
 		part.Entries = a.entries
+	} else {
+		err = check(s, newChecker(m.kind, p))
 	}
 	part.Expanded = s.plain
 	sum, closing := s.finish(p)
@@ -34,14 +33,28 @@ func checkPart(ctx context.Context, root *os.Root, m member, limits Limits, tota
 	return part, errors.Join(err, closing)
 }
 
-// copyDump checks a dump. How it ends is judged only where it was read to its
+// checker checks a database that is written to it. Its Write never fails: what
+// is wrong is a problem before it returns.
+type checker interface {
+	io.Writer
+	// finish looks at how the database ended.
+	finish()
+}
+
+func newChecker(k kind, p *problems) checker {
+	if k == filePart {
+		return &file{p: p}
+	}
+	return newDump(p)
+}
+
+// check checks a database. How it ends is judged only where it was read to its
 // end.
-func copyDump(r io.Reader, p *problems) error {
-	d := newDump(p)
-	if _, err := io.Copy(d, r); err != nil {
+func check(r io.Reader, c checker) error {
+	if _, err := io.Copy(c, r); err != nil {
 		return err
 	}
-	d.finish()
+	c.finish()
 	return nil
 }
 

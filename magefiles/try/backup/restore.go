@@ -8,14 +8,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
 
-// wanted gives the checksum that SHA256SUMS has for a part of a kind.
-func wanted(root *os.Root, name string, k kind) (string, *RefusedError, error) {
-	m, ok := find(name)
-	if !ok || m.kind != k {
+// wanted gives the checksum that SHA256SUMS has for a part of one of the kinds.
+func wanted(root *os.Root, name string, kinds ...kind) (string, *RefusedError, error) {
+	if m, ok := find(name); !ok || !slices.Contains(kinds, m.kind) {
 		return "", nil, fmt.Errorf("%q is no part of a backup bundle that can be read so", name)
 	}
 	refuse := func(file, text string) (string, *RefusedError, error) {
@@ -43,13 +43,13 @@ func wanted(root *os.Root, name string, k kind) (string, *RefusedError, error) {
 }
 
 // open opens a part for a restore.
-func open(ctx context.Context, dir, name string, k kind, limits Limits) (*part, error) {
+func open(ctx context.Context, dir, name string, limits Limits, kinds ...kind) (*part, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("opening the backup bundle: %w", err)
 	}
 	defer root.Close() //nolint:errcheck // only read
-	sum, refused, err := wanted(root, name, k)
+	sum, refused, err := wanted(root, name, kinds...)
 	if err == nil && refused != nil {
 		err = refused
 	}
@@ -90,33 +90,34 @@ func (r *part) finish() error {
 	return err
 }
 
-// OpenSQL streams a dump, [Postgres] or [ChatPostgres], and checks it on the
-// way as [Verify] does. Instead of the end there is a [*RefusedError] where
+// OpenDatabase streams a database, [Postgres], [SQLite] or [ChatPostgres], and
+// checks it on the way as [Verify] does. Instead of the end there is a [*RefusedError] where
 // something was wrong, the checksum included: the database has to be thrown
 // away then. What holds a command to psql is not handed out.
-func OpenSQL(ctx context.Context, dir, name string, limits Limits) (io.ReadCloser, error) {
-	r, err := open(ctx, dir, name, dumpPart, limits)
+func OpenDatabase(ctx context.Context, dir, name string, limits Limits) (io.ReadCloser, error) {
+	r, err := open(ctx, dir, name, limits, dumpPart, filePart)
 	if err != nil {
 		return nil, err
 	}
-	return &sqlReader{part: r, dump: newDump(r.p)}, nil
+	m, _ := find(name) // open found it
+	return &databaseReader{part: r, checker: newChecker(m.kind, r.p)}, nil
 }
 
-type sqlReader struct {
-	part *part
-	dump *dump
-	err  error // what ended the reading
-	done bool  // the file is closed
+type databaseReader struct {
+	part    *part
+	checker checker
+	err     error // what ended the reading
+	done    bool  // the file is closed
 }
 
-func (r *sqlReader) Read(b []byte) (int, error) {
+func (r *databaseReader) Read(b []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
 	n, err := r.part.stream.Read(b)
-	r.dump.Write(b[:n]) //nolint:errcheck // never fails
+	r.checker.Write(b[:n]) //nolint:errcheck // never fails
 	if errors.Is(err, io.EOF) {
-		r.dump.finish()
+		r.checker.finish()
 	}
 	if err == nil && len(r.part.p.list) == 0 {
 		return n, nil
@@ -132,7 +133,7 @@ func (r *sqlReader) Read(b []byte) (int, error) {
 }
 
 // Close ends the reading at any time.
-func (r *sqlReader) Close() error {
+func (r *databaseReader) Close() error {
 	if r.done {
 		return nil
 	}
@@ -176,7 +177,7 @@ func ExtractVolume(ctx context.Context, dir, name string, limits Limits, into st
 // read has use read an archive while all is well with it, and fails at the
 // first problem, at the latest at the end of the file.
 func read(ctx context.Context, dir, name string, limits Limits, use func(*archive, io.Reader) error) error {
-	r, err := open(ctx, dir, name, archivePart, limits)
+	r, err := open(ctx, dir, name, limits, archivePart)
 	if err != nil {
 		return err
 	}

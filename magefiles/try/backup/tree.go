@@ -14,6 +14,26 @@ func Files(tree fs.FS) Stream {
 	return func(ctx context.Context, w io.Writer) error { return writeTree(ctx, tree, w) }
 }
 
+// Named is the tar stream of some regular files of a tree, by their names.
+func Named(tree fs.FS, names []string) Stream {
+	return func(ctx context.Context, w io.Writer) error {
+		out := tar.NewWriter(w)
+		for _, name := range names {
+			info, err := fs.Lstat(tree, name)
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err == nil {
+				err = writeEntry(out, tree, name, fs.FileInfoToDirEntry(info))
+			}
+			if err != nil {
+				return fmt.Errorf("packing %s: %w", name, err)
+			}
+		}
+		return out.Close()
+	}
+}
+
 func writeTree(ctx context.Context, tree fs.FS, w io.Writer) error {
 	out := tar.NewWriter(w)
 	err := fs.WalkDir(tree, ".", func(name string, entry fs.DirEntry, err error) error {

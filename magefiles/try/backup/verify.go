@@ -36,6 +36,7 @@ func Verify(ctx context.Context, dir string, limits Limits) ([]Problem, Info, er
 		return nil, info, fmt.Errorf("reading the backup bundle: %w", err)
 	}
 	pair(present, top)
+	databases(present, top)
 
 	results, total := make([]result, len(layout())), new(atomic.Int64)
 	group, inner := errgroup.WithContext(ctx)
@@ -56,6 +57,7 @@ func Verify(ctx context.Context, dir string, limits Limits) ([]Problem, Info, er
 		}
 		if r.name == ManifestName && r.sum != "" {
 			info.Manifest.parse(r.text, r.p)
+			agree(present, info.Manifest, top)
 			if err := named(dir, info.Manifest, top); err != nil {
 				return nil, info, err
 			}
@@ -156,6 +158,26 @@ func pair(present map[string]bool, top *problems) {
 		if present[p[0]] && !present[p[1]] {
 			top.add("%s is there without %s: the chat's parts come as a pair or not at all", p[0], p[1])
 		}
+	}
+}
+
+// databases holds that there is one database.
+func databases(present map[string]bool, top *problems) {
+	switch {
+	case present[Postgres] && present[SQLite]:
+		top.add("%s is there beside %s: a bundle has one database", SQLite, Postgres)
+	case !present[Postgres] && !present[SQLite]:
+		top.add("%s is missing", Postgres)
+	}
+}
+
+// agree holds that the manifest speaks of the database that is there.
+func agree(present map[string]bool, m Manifest, top *problems) {
+	switch {
+	case present[SQLite] && !present[Postgres] && m.Database != sqlite:
+		top.add("%s is there, and %s does not say %s=%s", SQLite, ManifestName, databaseKey, sqlite)
+	case present[Postgres] && !present[SQLite] && m.Database == sqlite:
+		top.add("%s is there, and %s says %s=%s", Postgres, ManifestName, databaseKey, sqlite)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/shellword"
 )
 
 // ParseError is a line of a report that cannot be taken.
@@ -41,8 +43,6 @@ var (
 	plainSum  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	plainSize = regexp.MustCompile(`^[1-9][0-9]{0,17}$`)
 	plainFlag = regexp.MustCompile(`^(true|false)$`)
-	// bare is what needs no quotes in a shell's assignment.
-	bare = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]*$`)
 )
 
 // field is a line of the report.
@@ -118,22 +118,11 @@ func (r Report) Env() []byte {
 }
 
 // quoted is a value for a shell, on one line.
-func quoted(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "\uFFFD"))
-	if bare.MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
+func quoted(s string) string { return shellword.Quote(shellword.OneLine(s)) }
 
 // unquoted takes quoted back, and nothing else.
 func unquoted(s string) (string, error) {
-	if bare.MatchString(s) {
+	if shellword.Quote(s) == s {
 		return s, nil
 	}
 	inner, ok := strings.CutPrefix(s, "'")

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/inmemory"
 )
 
 // names are the names of steps with an outcome.
@@ -25,13 +27,13 @@ func names(r Report, o Outcome) (out []string) {
 // quiet holds everything that a run said against the secrets of the product.
 func (p *product) quiet(t *testing.T, r Report, err error, told []Step) {
 	t.Helper()
-	p.settle()
+	p.Settle()
 	text, jsonErr := json.Marshal([]any{r, told})
 	if jsonErr != nil {
 		t.Fatal(jsonErr)
 	}
 	all := fmt.Sprintf("%s\n%s\n%v\n%+v\n%#v", text, r.Env(), err, err, told)
-	for _, s := range p.secrets {
+	for _, s := range p.Secrets {
 		// Half of one is one too many.
 		if strings.Contains(all, s) || strings.Contains(all, s[:len(s)*2/3]) {
 			t.Errorf("the secret %q is told:\n%s", s, all)
@@ -81,47 +83,47 @@ func TestJourneys(t *testing.T) {
 			if len(told) != 2*len(c.steps) || told[0].Outcome != Running || told[1].Outcome != Passed || told[1].Took <= 0 {
 				t.Errorf("the watch was told %+v", told)
 			}
-			if left := p.left(); len(left) != c.keeps {
+			if left := p.Left(); len(left) != c.keeps {
 				t.Errorf("left in the product: %q", left)
 			}
-			if len(p.sessions) != 0 {
-				t.Errorf("sessions are left: %d", len(p.sessions))
+			if len(p.Sessions) != 0 {
+				t.Errorf("sessions are left: %d", len(p.Sessions))
 			}
 			// Each request stands in the report, in order, without tokens.
 			n := 0
 			for _, s := range r.Steps {
 				for _, q := range s.Requests {
-					if want := p.requests[n].shown(p); q.Method+" "+q.Path != want {
+					if want := asShown(p.Requests[n], p); q.Method+" "+q.Path != want {
 						t.Errorf("request %d is %s %s in the report, want %s", n, q.Method, q.Path, want)
 					}
 					n++
 				}
 			}
-			if n != len(p.requests) {
-				t.Errorf("the report has %d requests, the product saw %d", n, len(p.requests))
+			if n != len(p.Requests) {
+				t.Errorf("the report has %d requests, the product saw %d", n, len(p.Requests))
 			}
 		})
 	}
 }
 
-// shown is how a report shows the request.
-func (s seen) shown(p *product) string {
-	method, _, _ := strings.Cut(s.route, " ")
-	path := s.path
-	for _, secret := range p.secrets {
+// asShown is how a report shows a request.
+func asShown(s inmemory.Seen, p *product) string {
+	method, _, _ := strings.Cut(s.Route, " ")
+	path := s.Path
+	for _, secret := range p.Secrets {
 		path = strings.ReplaceAll(path, secret, "***")
 	}
-	if s.query != "" {
-		path += "?" + s.query
+	if s.Query != "" {
+		path += "?" + s.Query
 	}
 	return method + " " + path
 }
 
 // ignored are answers whose body no step looks at.
-func ignored(s seen, status int) bool {
+func ignored(s inmemory.Seen, status int) bool {
 	return slices.Contains([]string{
 		"GET /health/ready", "PUT /notes/{id}", "POST /public/share/{token}/folder/upload", "GET /applications/chat/status", "POST /auth/logout",
-	}, s.route) || strings.HasPrefix(s.route, "DELETE ") || status == http.StatusUnauthorized
+	}, s.Route) || strings.HasPrefix(s.Route, "DELETE ") || status == http.StatusUnauthorized
 }
 
 // Every request of a journey goes wrong in every way; the step that sent it
@@ -132,13 +134,13 @@ func TestEveryRequestFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.settle()
+	p.Settle()
 	n := 0
 	for _, step := range good.Steps {
 		for _, q := range step.Requests {
-			for _, f := range []fault{refuse, lose, half, garble, blank} {
-				at, status := p.requests[n], q.Status
-				t.Run(fmt.Sprintf("%02d %s %s", n, strings.ReplaceAll(at.route, "/", "|"), f), func(t *testing.T) {
+			for _, f := range []inmemory.Fault{inmemory.Refuse, inmemory.Lose, inmemory.Half, inmemory.Garble, inmemory.Blank} {
+				at, status := p.Requests[n], q.Status
+				t.Run(fmt.Sprintf("%02d %s %s", n, strings.ReplaceAll(at.Route, "/", "|"), f), func(t *testing.T) {
 					t.Parallel()
 					breakOne(t, step.Name, at, status, f)
 				})
@@ -148,27 +150,27 @@ func TestEveryRequestFails(t *testing.T) {
 	}
 }
 
-func breakOne(t *testing.T, step string, at seen, status int, f fault) {
+func breakOne(t *testing.T, step string, at inmemory.Seen, status int, f inmemory.Fault) {
 	p := newProduct(t)
 	target := p.target()
 	// The transport itself tries again where a connection that was used before
 	// is cut.
-	target.Transport.(*http.Transport).DisableKeepAlives = f == lose
+	target.Transport.(*http.Transport).DisableKeepAlives = f == inmemory.Lose
 	// What is tried again goes on failing.
 	retried := step == "ready" || step == "search"
 	if retried {
-		target.ReadyPatience, target.SearchPatience = 20*time.Millisecond, 20*time.Millisecond
+		target.ReadyPatience, target.SearchPatience = 200*time.Millisecond, 200*time.Millisecond
 	}
-	p.fault = func(s seen) fault {
-		if s.n == at.n || retried && s.n > at.n && s.route == at.route && s.email == at.email {
+	p.Misbehave = func(s inmemory.Seen) inmemory.Fault {
+		if s.N == at.N || retried && s.N > at.N && s.Route == at.Route && s.Email == at.Email {
 			return f
 		}
-		return none
+		return inmemory.None
 	}
 	var told []Step
 	r, err := Beta(t.Context(), target, func(s Step) { told = append(told, s) })
 	p.quiet(t, r, err, told)
-	if (f == garble || f == blank) && ignored(at, status) {
+	if (f == inmemory.Garble || f == inmemory.Blank) && ignored(at, status) {
 		if err != nil {
 			t.Errorf("failed for a body that means nothing: %v", err)
 		}
@@ -181,16 +183,16 @@ func breakOne(t *testing.T, step string, at seen, status int, f fault) {
 	if failed.Step != step {
 		t.Errorf("the step %q failed first, want %q: %v", failed.Step, step, err)
 	}
-	method, _, _ := strings.Cut(at.route, " ")
+	method, _, _ := strings.Cut(at.Route, " ")
 	said := []string{step + ": sent " + method + " /", ", expected ", ", found "}
 	switch f {
-	case refuse:
+	case inmemory.Refuse:
 		said = append(said, "found 500 Internal Server Error: ", "cannot do that now")
-	case lose:
+	case inmemory.Lose:
 		said = append(said, "found no answer: ", "EOF")
-	case half:
+	case inmemory.Half:
 		said = append(said, "and then the answer broke off: unexpected EOF")
-	case garble, blank:
+	case inmemory.Garble, inmemory.Blank:
 		said = append(said, "found ")
 	}
 	for _, s := range said {
@@ -206,15 +208,15 @@ func breakOne(t *testing.T, step string, at seen, status int, f fault) {
 			t.Errorf("no clean-up: %+v", s)
 		}
 	}
-	left := p.left()
+	left := p.Left()
 	switch {
-	case step == "clean up the note" && f == refuse:
-		if len(left) != 1 || p.notes[left[0]] == nil {
+	case step == "clean up the note" && f == inmemory.Refuse:
+		if len(left) != 1 || p.Notes[left[0]] == nil {
 			t.Errorf("left in the product: %q", left)
 		}
-	case step == "clean up the folder" && f == refuse:
+	case step == "clean up the folder" && f == inmemory.Refuse:
 		// What could not be removed is told; all else is gone.
-		if len(left) != len(p.folders)-1+len(p.files)-1+len(p.links) {
+		if len(left) != len(p.Folders)-1+len(p.Files)-1+len(p.Links) {
 			t.Errorf("left in the product: %q", left)
 		}
 	case len(left) > 0 || r.Kept.Preserved:
@@ -228,21 +230,21 @@ func TestInterrupted(t *testing.T) {
 	if _, err := Beta(t.Context(), p.target(), nil); err != nil {
 		t.Fatal(err)
 	}
-	p.settle()
+	p.Settle()
 	reason := errors.New("the release was stopped")
-	for n := range p.requests {
-		if strings.HasPrefix(p.requests[n].route, "DELETE /") && n > 20 {
+	for n := range p.Requests {
+		if strings.HasPrefix(p.Requests[n].Route, "DELETE /") && n > 20 {
 			break // from here on it cleans up anyway
 		}
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
 			p := newProduct(t)
 			ctx, cancel := context.WithCancelCause(t.Context())
-			p.fault = func(s seen) fault {
-				if s.n == n {
+			p.Misbehave = func(s inmemory.Seen) inmemory.Fault {
+				if s.N == n {
 					cancel(reason)
 				}
-				return none
+				return inmemory.None
 			}
 			r, err := Beta(ctx, p.target(), nil)
 			if !errors.Is(err, reason) || !strings.Contains(err.Error(), "the release was stopped") {
@@ -251,7 +253,7 @@ func TestInterrupted(t *testing.T) {
 			if r.Status != Failed {
 				t.Errorf("the report says %s", r.Status)
 			}
-			if left := p.left(); len(left) > 0 {
+			if left := p.Left(); len(left) > 0 {
 				t.Errorf("left in the product: %q\n%v", left, err)
 			}
 		})

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/inmemory"
 )
 
 // piloted is a product with a pilot's data in it, and what its report keeps.
@@ -27,8 +29,8 @@ func piloted(t *testing.T) (*product, Kept) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.settle()
-	p.requests = nil
+	p.Settle()
+	p.Requests = nil
 	return p, back.Kept
 }
 
@@ -49,13 +51,13 @@ func TestVerify(t *testing.T) {
 			step: "download", says: "expected the 20000 bytes that were uploaded (sha256 ",
 		},
 		{
-			name: "the file", do: func(p *product, k Kept) { delete(p.files, k.FileID) },
+			name: "the file", do: func(p *product, k Kept) { delete(p.Files, k.FileID) },
 			step: "download", says: "found 404 Not Found",
 		},
 		{
 			name: "a byte of the drop", do: func(p *product, k Kept) {
-				for id, f := range p.files {
-					if f.name == k.DropName {
+				for id, f := range p.Files {
+					if f.Name == k.DropName {
 						p.rewrite(id, flip)
 					}
 				}
@@ -64,48 +66,48 @@ func TestVerify(t *testing.T) {
 		},
 		{
 			name: "the file's place", do: func(p *product, k Kept) {
-				f := p.files[k.FileID]
-				f.folder = "foreign-folder"
-				p.files[k.FileID] = f
+				f := p.Files[k.FileID]
+				f.Folder = "foreign-folder"
+				p.Files[k.FileID] = f
 			},
 			step: "kept folder", says: " in the folder, found 200 OK",
 		},
 		{
 			name: "a letter of the note", do: func(p *product, k Kept) {
-				n := p.notes[k.NoteID]
+				n := p.Notes[k.NoteID]
 				n["content"] = strings.Replace(n["content"].(string), "ü", "u", 1)
 			},
 			step: "kept note", says: "expected the content with sha256 ",
 		},
 		{
-			name: "the title of the note", do: func(p *product, k Kept) { p.notes[k.NoteID]["title"] = "Untitled" },
+			name: "the title of the note", do: func(p *product, k Kept) { p.Notes[k.NoteID]["title"] = "Untitled" },
 			step: "kept note", says: "expected the title smoke-note-",
 		},
 		{
-			name: "the note", do: func(p *product, k Kept) { delete(p.notes, k.NoteID) },
+			name: "the note", do: func(p *product, k Kept) { delete(p.Notes, k.NoteID) },
 			step: "kept note", says: "found 404 Not Found",
 		},
 		{
-			name: "the link", do: func(p *product, k Kept) { delete(p.links, k.PublicShareID) },
+			name: "the link", do: func(p *product, k Kept) { delete(p.Links, k.PublicShareID) },
 			step: "kept public link", says: "expected the kept public link id-",
 		},
 		{
-			name: "the index", do: func(p *product, _ Kept) { p.lag = 1000 },
+			name: "the index", do: func(p *product, _ Kept) { p.Lag = 1000 },
 			step: "search", says: "within 40ms",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			p, k := piloted(t)
-			p.lists = true
+			p.Lists = true
 			c.do(p, k)
 			target := p.target()
 			target.SearchPatience = 40 * time.Millisecond
-			had := p.left()
+			had := p.Left()
 			r, err := Verify(t.Context(), target, k, nil)
 			p.quiet(t, r, err, nil)
 			slices.Sort(had)
-			if left := slices.Sorted(slices.Values(p.left())); !slices.Equal(left, had) {
+			if left := slices.Sorted(slices.Values(p.Left())); !slices.Equal(left, had) {
 				t.Errorf("the product had %q, and has %q", had, left)
 			}
 			p.readOnly(t)
@@ -124,7 +126,7 @@ func TestVerify(t *testing.T) {
 }
 
 func (p *product) rewrite(id string, change func([]byte) []byte) {
-	path := filepath.Join(p.dir, id)
+	path := filepath.Join(p.Dir, id)
 	b, err := os.ReadFile(path)
 	if err == nil {
 		err = os.WriteFile(path, change(b), 0o600)
@@ -137,12 +139,12 @@ func (p *product) rewrite(id string, change func([]byte) []byte) {
 // readOnly wants nothing but sessions and searches to have been made.
 func (p *product) readOnly(t *testing.T) {
 	t.Helper()
-	for _, s := range p.requests {
-		switch s.route {
+	for _, s := range p.Requests {
+		switch s.Route {
 		case "POST /auth/login", "POST /auth/logout", "POST /search", "POST /public/share/{token}/session":
 		default:
-			if !strings.HasPrefix(s.route, "GET ") {
-				t.Errorf("not read-only: %s", s.route)
+			if !strings.HasPrefix(s.Route, "GET ") {
+				t.Errorf("not read-only: %s", s.Route)
 			}
 		}
 	}
@@ -175,76 +177,76 @@ func TestPostRestore(t *testing.T) {
 		skipped, says string
 		want          string // the last request before the logout
 	}{
-		{name: "the kept link", do: func(p *product, _ *Target, _ *Kept) { p.lists = true }, want: "GET /public/share/{token}/file"},
+		{name: "the kept link", do: func(p *product, _ *Target, _ *Kept) { p.Lists = true }, want: "GET /public/share/{token}/file"},
 		{
 			name: "the kept link with other bytes", says: "public link: sent GET /api/v1/public/share/***/file as a visitor, expected the 20000 bytes",
-			do: func(p *product, _ *Target, k *Kept) { p.lists = true; p.rewrite(k.FileID, flip) },
+			do: func(p *product, _ *Target, k *Kept) { p.Lists = true; p.rewrite(k.FileID, flip) },
 		},
 		{
 			name: "the kept link is gone", says: "expected the kept public link id-",
-			do: func(p *product, _ *Target, k *Kept) { p.lists = true; delete(p.links, k.PublicShareID) },
+			do: func(p *product, _ *Target, k *Kept) { p.Lists = true; delete(p.Links, k.PublicShareID) },
 		},
 		{
 			name: "any link", want: "GET /public/share/{token}/file",
 			do: func(p *product, _ *Target, k *Kept) {
-				p.lists = true
-				delete(p.links, k.UploadOnlyShareID)
+				p.Lists = true
+				delete(p.Links, k.UploadOnlyShareID)
 				*k = Kept{}
 			},
 		},
 		{
 			name: "a link for uploads", want: "POST /public/share/{token}/session",
-			do: func(p *product, _ *Target, k *Kept) { p.lists = true; delete(p.links, k.PublicShareID); *k = Kept{} },
+			do: func(p *product, _ *Target, k *Kept) { p.Lists = true; delete(p.Links, k.PublicShareID); *k = Kept{} },
 		},
 		{
 			name: "a link that is given", want: "GET /public/share/{token}/folder/contents",
 			do: func(p *product, t *Target, k *Kept) {
-				p.secrets = append(p.secrets, "given-token-1")
-				p.links["id-given"] = &publicShare{id: "id-given", token: "given-token-1", folder: k.FolderID}
+				p.Secrets = append(p.Secrets, "given-token-1")
+				p.Links["id-given"] = &inmemory.Link{ID: "id-given", Token: "given-token-1", Folder: k.FolderID}
 				t.PublicShareToken = "given-token-1"
 			},
 		},
 		{
 			name: "a link with a password", want: "GET /public/share/{token}/file",
 			do: func(p *product, t *Target, k *Kept) {
-				p.lists, p.links[k.PublicShareID].password = true, "link-password-1"
+				p.Lists, p.Links[k.PublicShareID].Password = true, "link-password-1"
 				t.PublicSharePassword = "link-password-1"
-				p.secrets = append(p.secrets, "link-password-1")
+				p.Secrets = append(p.Secrets, "link-password-1")
 			},
 		},
 		{
 			name: "a password that nobody gave", says: "the public link has a password: set PUBLIC_SHARE_PASSWORD",
 			do: func(p *product, _ *Target, k *Kept) {
-				p.lists, p.links[k.PublicShareID].password = true, "link-password-1"
+				p.Lists, p.Links[k.PublicShareID].Password = true, "link-password-1"
 			},
 		},
 		{
 			name: "a password that nobody gave, allowed", skipped: "the public link has a password",
 			do: func(p *product, t *Target, k *Kept) {
-				p.lists, p.links[k.PublicShareID].password = true, "link-password-1"
+				p.Lists, p.Links[k.PublicShareID].Password = true, "link-password-1"
 				t.AllowSkipPublicShare = true
 			},
 		},
 		{
 			name: "a wrong password", says: "sent POST /api/v1/public/share/***/session as a visitor, expected a status 2xx, found 401 Unauthorized",
 			do: func(p *product, t *Target, k *Kept) {
-				p.lists, p.links[k.PublicShareID].password = true, "link-password-1"
+				p.Lists, p.Links[k.PublicShareID].Password = true, "link-password-1"
 				t.PublicSharePassword, t.AllowSkipPublicShare = "link-password-2", true
 			},
 		},
 		{
 			name: "no link", says: "found no public link is known: set PUBLIC_SHARE_TOKEN, or ALLOW_SKIP_PUBLIC_SHARE=true to do without",
-			do: func(p *product, _ *Target, k *Kept) { p.lists = true; clear(p.links); *k = Kept{} },
+			do: func(p *product, _ *Target, k *Kept) { p.Lists = true; clear(p.Links); *k = Kept{} },
 		},
 		{
 			name: "no link, allowed", skipped: "no public link is known",
-			do: func(p *product, t *Target, k *Kept) { clear(p.links); *k = Kept{}; t.AllowSkipPublicShare = true },
+			do: func(p *product, t *Target, k *Kept) { clear(p.Links); *k = Kept{}; t.AllowSkipPublicShare = true },
 		},
 		{
 			name: "a list that breaks", says: "sent GET /api/v1/shares as admin, expected a status 2xx, found 500",
 			do: func(p *product, t *Target, k *Kept) {
 				*k, t.AllowSkipPublicShare = Kept{}, true
-				p.bent["GET /shares"] = func(string, int, any) (int, any) { return 500, nil }
+				p.Bent["GET /shares"] = func(string, int, any) (int, any) { return 500, nil }
 			},
 		},
 	} {
@@ -277,7 +279,7 @@ func TestPostRestore(t *testing.T) {
 			if got := names(r, Passed); !slices.Equal(got, []string{"login", "session", "root", "public link", "logout of the admin"}) {
 				t.Errorf("passed %q", got)
 			}
-			if last := p.requests[len(p.requests)-4].route; last != c.want {
+			if last := p.Requests[len(p.Requests)-4].Route; last != c.want {
 				t.Errorf("the last request is %s, want %s", last, c.want)
 			}
 		})
@@ -298,9 +300,9 @@ func TestTokenInMemory(t *testing.T) {
 			t.Errorf("%s: %v, skipped %q", name, err, names(got, Skipped))
 		}
 	}
-	for _, s := range p.requests {
-		if s.route == "GET /shares" || s.route == "GET /files/{id}/shares" {
-			t.Errorf("looked for a link that is known: %s", s.route)
+	for _, s := range p.Requests {
+		if s.Route == "GET /shares" || s.Route == "GET /files/{id}/shares" {
+			t.Errorf("looked for a link that is known: %s", s.Route)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestLeak(t *testing.T) {
 	var p *product
 	noteID := func() string {
-		for id := range p.notes {
+		for id := range p.Notes {
 			if id != "foreign-note" {
 				return id
 			}
@@ -33,7 +33,7 @@ func TestLeak(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p = newProduct(t)
-			p.bent["POST /search"] = func(who string, status int, body any) (int, any) {
+			p.Bent["POST /search"] = func(who string, status int, body any) (int, any) {
 				if who == viewer.Email {
 					return status, leak(body.(map[string]any)["query"].(string))
 				}
@@ -52,7 +52,7 @@ func TestLeak(t *testing.T) {
 			if !strings.Contains(err.Error(), want) || !strings.Contains(r.Details, want) {
 				t.Errorf("got %v, want in it %s", err, want)
 			}
-			if left := p.left(); len(left) > 0 {
+			if left := p.Left(); len(left) > 0 {
 				t.Errorf("left in the product: %q", left)
 			}
 		})
@@ -62,19 +62,19 @@ func TestLeak(t *testing.T) {
 // What the viewer does not find counts only after the admin has found it.
 func TestViewerSearchesLast(t *testing.T) {
 	p := newProduct(t)
-	p.lag = 1000
+	p.Lag = 1000
 	target := p.target()
 	target.SearchPatience = 20 * time.Millisecond
 	r, err := Beta(t.Context(), target, nil)
 	if err == nil {
 		t.Fatal("passed without an index")
 	}
-	p.settle()
+	p.Settle()
 	if got := names(r, NotRun); !slices.Contains(got, "search of the viewer") {
 		t.Errorf("not run: %q", got)
 	}
-	for _, s := range p.requests {
-		if s.route == "POST /search" && s.email == viewer.Email {
+	for _, s := range p.Requests {
+		if s.Route == "POST /search" && s.Email == viewer.Email {
 			t.Error("the viewer searched")
 		}
 	}

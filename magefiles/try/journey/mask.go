@@ -1,45 +1,22 @@
 package journey
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/secret"
 )
 
 // mask takes secrets out of texts: those that are known, in the spellings that
 // they have on the wire, and whatever stands where secrets stand.
-type mask struct {
-	known    map[string]bool
-	longest  int
-	replacer *strings.Replacer
-}
-
-// stars stand for a secret.
-const stars = "***"
+type mask struct{ known secret.Set }
 
 // add makes secrets known. Each stays so for the rest of the journey.
 func (m *mask) add(secrets ...string) {
-	if m.known == nil {
-		m.known = map[string]bool{}
-	}
 	for _, s := range secrets {
-		if s == "" {
-			continue
-		}
-		quoted, _ := json.Marshal(s) // a string always has a spelling
-		for _, form := range []string{
-			s, strings.Trim(string(quoted), `"`), url.QueryEscape(s), url.PathEscape(s),
-			base64.StdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)),
-		} {
-			m.known[form] = true
-			m.longest = max(m.longest, len(form))
-		}
+		m.known.Add(s, s)
 	}
-	m.replacer = nil
 }
 
 var (
@@ -51,28 +28,12 @@ var (
 )
 
 // text gives s without secrets.
-func (m *mask) text(s string) string {
-	if m.replacer == nil {
-		forms := make([]string, 0, len(m.known))
-		for f := range m.known {
-			forms = append(forms, f)
-		}
-		// The longest first: one may be the beginning of another.
-		slices.SortFunc(forms, func(a, b string) int {
-			if len(a) != len(b) {
-				return len(b) - len(a)
-			}
-			return strings.Compare(a, b)
-		})
-		var pairs []string
-		for _, f := range forms {
-			pairs = append(pairs, f, stars)
-		}
-		m.replacer = strings.NewReplacer(pairs...)
-	}
-	s = m.replacer.Replace(s)
+func (m *mask) text(s string) string { return fields(m.known.Mask(s)) }
+
+// fields hides what stands where secrets stand.
+func fields(s string) string {
 	for _, re := range []*regexp.Regexp{secretField, cookieField, bearerField} {
-		s = re.ReplaceAllString(s, "${1}"+stars)
+		s = re.ReplaceAllString(s, "${1}***")
 	}
 	return s
 }
@@ -90,12 +51,13 @@ func (m *mask) body(b []byte, cut bool) string {
 	if len(b) > lookAt {
 		b, cut = b[:lookAt], true
 	}
-	s := m.text(strings.ToValidUTF8(string(b), "\uFFFD"))
-	if cut {
-		// The end may hold the beginning of a secret.
-		s = s[:max(0, len(s)-m.longest)]
+	s := strings.ToValidUTF8(string(b), "\uFFFD")
+	if cut { // the end may hold the beginning of a secret
+		s = m.known.MaskCut(s)
+	} else {
+		s = m.known.Mask(s)
 	}
-	s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
+	s = strings.Join(strings.FieldsFunc(fields(s), func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }), " ")
 	if r := []rune(s); len(r) > shown {
 		s, cut = string(r[:shown]), true
 	}

@@ -3,7 +3,6 @@ package journey
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,9 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
+)
 
 func sample() Report {
 	sum := strings.Repeat("0a", 32)
@@ -28,26 +27,6 @@ func sample() Report {
 			shareToken: "not-to-be-written",
 		},
 		Steps: []Step{{Name: "ready", Requests: []Request{{"GET", "/health/ready", "a visitor", 200}}, Expected: "a status 2xx", Took: time.Second, Outcome: Passed}},
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != string(want) {
-		t.Errorf("%s is\n%s\nwant\n%s", path, got, want)
 	}
 }
 
@@ -71,12 +50,12 @@ func TestWrite(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".env", text)
+			testkit.Golden(t, "testdata/"+name+".env", text)
 			steps, err := os.ReadFile(strings.TrimSuffix(path, ".env") + ".json")
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, name+".json", steps)
+			testkit.Golden(t, "testdata/"+name+".json", steps)
 			var whole Report
 			want := r
 			want.Kept.shareToken = ""

@@ -38,20 +38,14 @@ func (p *Process) returnObjects() error {
 
 // Snapshot copies the database file (rustshare.db and what SQLite keeps beside
 // it) and the directory "objects". The server is started again where it ran.
-func (p *Process) Snapshot(ctx context.Context, dir string) (err error) {
+func (p *Process) Snapshot(ctx context.Context, dir string) error {
 	if _, err := os.Lstat(p.path("away")); err == nil {
 		return errors.New("a snapshot needs the object store, which is stopped: start it first")
 	}
-	if p.child != nil {
-		if err := p.Stop(ctx, Backend); err != nil {
-			return fmt.Errorf("stopping the backend for a snapshot: %w", err)
-		}
-		defer func() {
-			if startErr := p.Start(ctx, Backend); startErr != nil {
-				err = errors.Join(err, fmt.Errorf("starting the backend after a snapshot: %w", startErr))
-			}
-		}()
-	}
+	return p.paused(ctx, "a snapshot", func() error { return p.copyData(ctx, dir) })
+}
+
+func (p *Process) copyData(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the snapshot's directory: %w", err)
 	}

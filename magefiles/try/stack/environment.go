@@ -6,18 +6,7 @@ import (
 	"slices"
 )
 
-// secretNames are the variables with the secrets that the product needs as a
-// single process.
-var secretNames = []string{
-	"JWT_SECRET",
-	"RUSTSHARE_SECRET_ENCRYPTION_KEY",
-	"RUSTSHARE_CHAT_WEBHOOK_SECRET",
-	"RUSTSHARE_ADMIN_PASSWORD",
-	"RUSTSHARE_DEMO_VIEWER_PASSWORD",
-}
-
 const (
-	readyPath    = "/health/ready"
 	databaseFile = "rustshare.db"
 	objectsDir   = "objects"
 )
@@ -25,19 +14,27 @@ const (
 // environment is all that the server gets. Secrets travel in it and never as
 // arguments, which any user of the machine can read.
 func (p *Process) environment() []string {
+	names := p.o.Run.Process
 	env := map[string]string{
-		"BIND_ADDR":         p.address(),
-		"DATABASE_URL":      (&url.URL{Scheme: "sqlite", Path: p.path("data", databaseFile)}).String(),
-		"STORAGE_DIR":       p.path("data", objectsDir),
-		"FRONTEND_DIST_DIR": p.path("frontend"),
-		"TMPDIR":            p.path("tmp"),
-		"HOME":              p.path("work"),
+		names.Address:  p.address,
+		names.Database: (&url.URL{Scheme: "sqlite", Path: p.path("data", databaseFile)}).String(),
+		names.Storage:  p.path("data", objectsDir),
+		"TMPDIR":       p.path("tmp"),
+		"HOME":         p.path("work"),
 	}
-	if p.o.Frontend != "" {
-		env["FRONTEND_DIST_DIR"] = p.o.Frontend
+	if names.Frontend != "" {
+		env[names.Frontend] = p.path("frontend")
+		if p.o.Frontend != "" {
+			env[names.Frontend] = p.o.Frontend
+		}
 	}
 	maps.Copy(env, p.secrets)
 	maps.Copy(env, p.o.Env)
+	return assigned(env)
+}
+
+// assigned writes variables as processes get them, sorted.
+func assigned(env map[string]string) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(env)) {
 		out = append(out, name+"="+env[name])

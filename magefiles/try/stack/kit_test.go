@@ -14,8 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/try/stack"
 )
+
+// how the test server is run.
+var how = *product.RustShare().Run
 
 // server is the binary of testdata/server.
 var server string
@@ -25,13 +29,19 @@ func TestMain(m *testing.M) {
 		abandon(binary)
 		return
 	}
+	if image := os.Getenv("STACK_TEST_ABANDON_COMPOSE"); image != "" {
+		abandonCompose(image)
+		return
+	}
 	dir, err := os.MkdirTemp("", "stack-test-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	server = filepath.Join(dir, "server")
-	if out, err := exec.Command("go", "build", "-o", server, "./testdata/server").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", server, "./testdata/server")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // images have no libc
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the test server: %v\n%s", err, out)
 		os.Exit(1)
 	}
@@ -43,7 +53,7 @@ func TestMain(m *testing.M) {
 // abandon is what TestParentKilled starts this test's binary for: it starts a
 // stack, tells its process and directory, and waits to be killed.
 func abandon(binary string) {
-	p, err := stack.OpenProcess(context.Background(), stack.ProcessOptions{Binary: binary, Parent: os.Getenv("STACK_TEST_PARENT")})
+	p, err := stack.OpenProcess(context.Background(), stack.ProcessOptions{Run: how, Binary: binary, Parent: os.Getenv("STACK_TEST_PARENT")})
 	if err == nil {
 		err = p.Start(context.Background())
 	}
@@ -67,7 +77,7 @@ func open(t *testing.T, o stack.ProcessOptions, env ...string) *stack.Process {
 	if o.Grace == 0 {
 		o.Grace = 5 * time.Second
 	}
-	o.Env = map[string]string{}
+	o.Run, o.Env = how, map[string]string{}
 	for i := 0; i < len(env); i += 2 {
 		o.Env[env[i]] = env[i+1]
 	}

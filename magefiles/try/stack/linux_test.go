@@ -88,7 +88,7 @@ func TestFork(t *testing.T) {
 // the test may not mount, a parent that must not be written.
 func TestLeftover(t *testing.T) {
 	parent := t.TempDir()
-	p, err := stack.OpenProcess(t.Context(), stack.ProcessOptions{Binary: server, Parent: parent})
+	p, err := stack.OpenProcess(t.Context(), stack.ProcessOptions{Run: how, Binary: server, Parent: parent})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,12 @@
 package stack
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -34,7 +36,7 @@ func (p *Process) Logs(ctx context.Context, service Service, to io.Writer) error
 	return nil
 }
 
-// Leaks looks through the log of the backend.
+// Leaks looks through the log of the backend and those of its probes.
 func (p *Process) Leaks(ctx context.Context) ([]Leak, error) {
 	f, err := os.Open(p.log())
 	if err != nil {
@@ -45,11 +47,19 @@ func (p *Process) Leaks(ctx context.Context) ([]Leak, error) {
 	if err != nil {
 		return nil, fmt.Errorf("searching the log of the backend for secrets: %w", err)
 	}
-	var leaks []Leak
+	leaks := slices.Clone(p.probed)
 	for _, name := range names {
 		leaks = append(leaks, Leak{Service: Backend, Secret: name})
 	}
-	return leaks, nil
+	return sortLeaks(leaks), nil
+}
+
+// sortLeaks has each leak once.
+func sortLeaks(leaks []Leak) []Leak {
+	slices.SortFunc(leaks, func(a, b Leak) int {
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Secret, b.Secret))
+	})
+	return slices.Compact(leaks)
 }
 
 // tail is the end of what a child logged, masked. It goes into errors, so
@@ -69,9 +79,15 @@ func (p *Process) tail(c *child) string {
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(p.secrets.Mask(string(text))), "\n")
-	if from > c.logged && len(lines) > 1 {
-		lines = lines[1:] // its beginning is lost, and half a secret could not be told
+	return lastLines(p.secrets.Mask(string(text)), from > c.logged)
+}
+
+// lastLines is what of a log goes into an error. Where the beginning is cut off
+// the first line is left out: half a secret could not be told.
+func lastLines(masked string, cut bool) string {
+	lines := strings.Split(strings.TrimSpace(masked), "\n")
+	if cut && len(lines) > 1 {
+		lines = lines[1:]
 	}
 	shown := strings.Join(lines[max(0, len(lines)-tailLines):], "\n")
 	return shown[max(0, len(shown)-tailShown):]

@@ -5,17 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
+	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
 // ProcessOptions say what to run as a process, and with what.
 type ProcessOptions struct {
+	// Run says how the product is run; its Process must be there.
+	Run product.Run
 	// Binary is the path of the product's server. A copy of it is run.
 	Binary string
 	// Digest is what the binary must have, as "sha256:<hex>"; empty: any.
@@ -51,10 +55,15 @@ type Process struct {
 	dir     string
 	secrets Secrets
 	child   *child
-	port    int
+	address string
+	// probed are the leaks of the probes.
+	probed []Leak
 }
 
-var _ Stack = (*Process)(nil)
+var (
+	_ Stack = (*Process)(nil)
+	_ Data  = (*Process)(nil)
+)
 
 const kindProcess = "process"
 
@@ -64,6 +73,9 @@ const portTries = 5
 // OpenProcess prepares a stack and starts nothing yet. The caller defers
 // [Process.Destroy].
 func OpenProcess(ctx context.Context, o ProcessOptions) (_ *Process, err error) {
+	if o.Run.Process == nil {
+		return nil, errors.New("the product cannot be run as a single process: its definition says nothing of how (Product.Run.Process)")
+	}
 	if o.Patience == 0 {
 		o.Patience = time.Minute
 	}
@@ -71,7 +83,7 @@ func OpenProcess(ctx context.Context, o ProcessOptions) (_ *Process, err error) 
 		o.Grace = 10 * time.Second
 	}
 	if len(o.Secrets) == 0 {
-		o.Secrets = NewSecrets(secretNames...)
+		o.Secrets = NewSecrets(o.Run.Secrets...)
 	}
 	dir, err := os.MkdirTemp(o.Parent, "rustshare-stack-")
 	if err != nil {
@@ -120,15 +132,16 @@ func (p *Process) path(elem ...string) string {
 // Dir is the stack's directory.
 func (p *Process) Dir() string { return p.dir }
 
+// Kind is "process".
+func (p *Process) Kind() string { return kindProcess }
+
 // URL is empty before the first start.
 func (p *Process) URL() string {
-	if p.port == 0 {
+	if p.address == "" {
 		return ""
 	}
-	return "http://" + p.address()
+	return "http://" + p.address
 }
-
-func (p *Process) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.port)) }
 
 // Secrets are those that the server was given.
 func (p *Process) Secrets() Secrets { return p.secrets }
@@ -176,7 +189,7 @@ func (p *Process) Start(ctx context.Context, services ...Service) error {
 		err := p.Ready(ctx)
 		var exit *ExitError
 		if try < portTries && errors.As(err, &exit) && strings.Contains(strings.ToLower(exit.Tail), "address already in use") {
-			p.port = 0
+			p.address = ""
 			continue
 		}
 		return err
@@ -187,15 +200,12 @@ func (p *Process) running() bool { return p.child != nil && !p.child.ended() }
 
 // launch starts the server, on the port it had before where it had one.
 func (p *Process) launch(ctx context.Context) error {
-	if p.port == 0 {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if p.address == "" {
+		address, err := freeAddress(ctx)
 		if err != nil {
-			return fmt.Errorf("finding a free port: %w", err)
+			return err
 		}
-		p.port = l.Addr().(*net.TCPAddr).Port
-		if err := l.Close(); err != nil {
-			return fmt.Errorf("finding a free port: %w", err)
-		}
+		p.address = address
 	}
 	log, err := os.OpenFile(p.log(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
@@ -274,6 +284,28 @@ func (p *Process) Restart(ctx context.Context, services ...Service) error {
 		return fmt.Errorf("restarting: %w", err)
 	}
 	return nil
+}
+
+// Probe runs a second server in a directory of its own, without data.
+func (p *Process) Probe(ctx context.Context, env map[string]string) (err error) {
+	o := p.o
+	o.Snapshot, o.Env = "", maps.Clone(p.o.Env)
+	if o.Env == nil {
+		o.Env = map[string]string{}
+	}
+	maps.Copy(o.Env, env)
+	other, err := OpenProcess(ctx, o)
+	if err != nil {
+		return fmt.Errorf("preparing a second server: %w", err)
+	}
+	defer func() { err = errors.Join(err, other.Destroy(ctx)) }()
+	err = other.Start(ctx)
+	leaks, lerr := other.Leaks(context.WithoutCancel(ctx))
+	p.probed = append(p.probed, leaks...)
+	if errors.Is(lerr, fs.ErrNotExist) { // it was never started
+		lerr = nil
+	}
+	return errors.Join(err, lerr)
 }
 
 // Destroy ends the server and removes the stack's directory.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/try/stack"
 )
 
@@ -54,9 +55,24 @@ func TestSurroundings(t *testing.T) {
 	}
 }
 
+// TestNotSaidHow: products that say nothing of how they are run.
+func TestNotSaidHow(t *testing.T) {
+	parent := t.TempDir()
+	_, err := stack.OpenProcess(t.Context(), stack.ProcessOptions{Run: product.Run{Ready: "/ready"}, Binary: server, Parent: parent})
+	wants(t, fmt.Sprint(err), "cannot be run as a single process: its definition says nothing of how (Product.Run.Process)")
+	for _, o := range []stack.ComposeOptions{{Compose: files}, {Run: how}} {
+		o.Dir, o.Parent = "testdata/compose", parent
+		_, err := stack.OpenCompose(t.Context(), o)
+		wants(t, fmt.Sprint(err), "cannot be run with Docker Compose: its definition does not say how (Product.Run, Product.Compose)")
+	}
+	if left, _ := os.ReadDir(parent); len(left) > 0 {
+		t.Errorf("%v is left", left)
+	}
+}
+
 func TestDigest(t *testing.T) {
 	parent := t.TempDir()
-	_, err := stack.OpenProcess(t.Context(), stack.ProcessOptions{Binary: server, Digest: "sha256:00", Parent: parent})
+	_, err := stack.OpenProcess(t.Context(), stack.ProcessOptions{Run: how, Binary: server, Digest: "sha256:00", Parent: parent})
 	if err == nil {
 		t.Fatal("a binary with another digest was taken")
 	}
@@ -66,7 +82,7 @@ func TestDigest(t *testing.T) {
 		t.Errorf("%v is left of a stack that could not be opened", left)
 	}
 	open(t, stack.ProcessOptions{Digest: right})
-	_, err = stack.OpenProcess(t.Context(), stack.ProcessOptions{Binary: filepath.Join(parent, "none"), Parent: parent})
+	_, err = stack.OpenProcess(t.Context(), stack.ProcessOptions{Run: how, Binary: filepath.Join(parent, "none"), Parent: parent})
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("no binary gave %v", err)
 	}
@@ -282,12 +298,12 @@ func TestSnapshot(t *testing.T) {
 	}
 	// What never was one.
 	parent := t.TempDir()
-	_, err := stack.OpenProcess(t.Context(), stack.ProcessOptions{Binary: server, Parent: parent, Snapshot: t.TempDir()})
+	_, err := stack.OpenProcess(t.Context(), stack.ProcessOptions{Run: how, Binary: server, Parent: parent, Snapshot: t.TempDir()})
 	wants(t, fmt.Sprint(err), "is not a snapshot of a stack")
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "objects", "link")); err != nil {
 		t.Fatal(err)
 	}
-	_, err = stack.OpenProcess(t.Context(), stack.ProcessOptions{Binary: server, Parent: parent, Snapshot: dir})
+	_, err = stack.OpenProcess(t.Context(), stack.ProcessOptions{Run: how, Binary: server, Parent: parent, Snapshot: dir})
 	wants(t, fmt.Sprint(err), "restoring the snapshot: "+filepath.Join(dir, "objects", "link")+" is neither a file nor a directory (L")
 	if left, _ := os.ReadDir(parent); len(left) > 0 {
 		t.Errorf("%v is left", left)

@@ -27,11 +27,11 @@ func (p *Process) Unready(ctx context.Context) error {
 }
 
 func (p *Process) await(ctx context.Context, want string, good func(status int) bool) error {
-	c, url, begin := p.child, p.URL()+readyPath, time.Now()
+	c, url, begin := p.child, p.URL()+p.o.Run.Ready, time.Now()
 	if c == nil {
 		return fmt.Errorf("the backend was not started: it cannot become %s", want)
 	}
-	waiting, cancel := context.WithTimeout(ctx, p.o.Patience)
+	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
@@ -40,31 +40,47 @@ func (p *Process) await(ctx context.Context, want string, good func(status int) 
 		case <-waiting.Done():
 		}
 	}()
-	last := "it was never asked"
+	ok, last, _ := answer(waiting, p.o.Patience, url, good, nil)
+	switch {
+	case c.ended():
+		return c.exit(p.tail(c))
+	case ok:
+		return nil
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("waiting until the product is %s: %w", want, context.Cause(ctx))
+	}
+	return &ReadinessError{Want: want, URL: url, Waited: time.Since(begin), Last: p.secrets.Mask(last), Tail: p.tail(c)}
+}
+
+// answer asks a URL until the status of its answer is good, and says what the
+// last attempt found. An error of check, which may be nil and is asked before
+// each attempt, ends the waiting and is given back.
+func answer(ctx context.Context, patience time.Duration, url string, good func(status int) bool, check func(context.Context) error) (ok bool, last string, failed error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	last = "it was never asked"
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, time.Second
-	_, err := backoff.Retry(waiting, func() (struct{}, error) {
-		status, body, err := ask(waiting, url)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		if check != nil {
+			if err := check(ctx); err != nil && ctx.Err() == nil {
+				failed = err
+				return struct{}{}, backoff.Permanent(err)
+			}
+		}
+		status, body, err := ask(ctx, url)
 		if err == nil && good(status) {
 			return struct{}{}, nil
 		}
 		if err == nil {
 			err = fmt.Errorf("answered %d %s", status, body)
 		}
-		if waiting.Err() == nil { // else it says no more than that
+		if ctx.Err() == nil { // else it says no more than that
 			last = err.Error()
 		}
 		return struct{}{}, err
-	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(p.o.Patience))
-	switch {
-	case c.ended():
-		return c.exit(p.tail(c))
-	case err == nil:
-		return nil
-	case errors.Is(ctx.Err(), context.Canceled):
-		return fmt.Errorf("waiting until the product is %s: %w", want, context.Cause(ctx))
-	}
-	return &ReadinessError{Want: want, URL: url, Waited: time.Since(begin), Last: p.secrets.Mask(last), Tail: p.tail(c)}
+	}, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(patience))
+	return err == nil, last, failed
 }
 
 // ask sends one request, over no proxy and on a connection of its own: the

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 )
@@ -17,6 +18,9 @@ const (
 	Backend     Service = "backend"
 	Database    Service = "database"
 	ObjectStore Service = "object store"
+	// Proxy is what answers at the stack's URL, where that is not the backend
+	// itself.
+	Proxy Service = "proxy"
 )
 
 // Stack is a running product. One goroutine at a time uses it. Whoever opened
@@ -27,6 +31,8 @@ const (
 //
 // A kind that cannot do what a method asks says so with [*UnsupportedError].
 type Stack interface {
+	// Kind is "process" or "compose".
+	Kind() string
 	// Start starts services, all of them where none is named, and returns when
 	// the product is ready. What runs already is left alone. The URL may be
 	// another one afterwards.
@@ -53,10 +59,36 @@ type Stack interface {
 	// not there. Writers are stopped meanwhile. A new stack can begin with it;
 	// it holds no secrets, and with other ones the data may not be readable.
 	Snapshot(ctx context.Context, dir string) error
+	// Probe starts the product once more beside this stack, with these
+	// variables over its own, and stops it again when it is ready. Errors:
+	// [*ExitError] where it ended by itself, [*ReadinessError]. It leaves
+	// nothing behind; what it logged is searched by Leaks.
+	Probe(ctx context.Context, env map[string]string) error
 	// Destroy ends everything and removes it. It may be called at any time and
 	// more than once. A context that has ended makes it impatient, no less
 	// thorough. What stays is named by a [*LeftoverError].
 	Destroy(ctx context.Context) error
+}
+
+// Data is the data of a stack, for backups. Replay and ReplaceObjects stop what
+// uses the data and leave it stopped: [Stack.Start] comes after them. Where
+// they fail, the data is gone or not to be used.
+type Data interface {
+	// Database is "postgres" or "sqlite".
+	Database() string
+	// Dump writes what pg_dump does in its plain format; of SQLite the database
+	// file, and the backend is stopped meanwhile.
+	Dump(ctx context.Context, to io.Writer) error
+	// Replay puts a dump in the place of the database, and stops at the first
+	// error in it. An error of from is given back as it is.
+	Replay(ctx context.Context, from io.Reader) error
+	// PackObjects writes the object store's data as a tar stream, with names
+	// relative to its directory.
+	PackObjects(ctx context.Context, to io.Writer) error
+	// ReplaceObjects puts the content of a tar stream in the place of the object
+	// store's data. Owners and modes become such that the store can write; what
+	// is neither a file nor a directory, or leads elsewhere, is refused.
+	ReplaceObjects(ctx context.Context, from io.Reader) error
 }
 
 // Leak is a secret that a service has logged.
@@ -124,8 +156,43 @@ func (e *KilledError) Error() string {
 		e.Service, e.Waited, said(e.Tail))
 }
 
+// CollisionError is a compose project that is in use.
+type CollisionError struct {
+	Project string
+	// Found names all containers, networks and volumes with its label.
+	Found []string
+}
+
+func (e *CollisionError) Error() string {
+	return fmt.Sprintf("project %q is in use: %s carry its label; wait until whoever runs it is done, or look at them and remove them with `docker compose --project-name %s down` (with --volumes, their data too)",
+		e.Project, strings.Join(e.Found, ", "), e.Project)
+}
+
+// PortError is a port of this machine that another program has.
+type PortError struct {
+	// Service is the one that wants it, Address host and port.
+	Service Service
+	Address string
+	// Holder is the container that has it, empty where it is none.
+	Holder string
+	Err    error
+}
+
+func (e *PortError) Error() string {
+	_, port, _ := net.SplitHostPort(e.Address)
+	who := fmt.Sprintf("`ss -ltnp 'sport = :%s'` tells which program has it", port)
+	if e.Holder != "" {
+		who = "container " + e.Holder + " has it"
+	}
+	return fmt.Sprintf("the %s cannot listen on %s, which is taken: %s; stop that and start again", e.Service, e.Address, who)
+}
+
+func (e *PortError) Unwrap() error { return e.Err }
+
 // LeftoverError names what could not be removed.
 type LeftoverError struct {
+	// Paths are files and directories, or things of Docker's with their kind
+	// before their name.
 	Paths []string
 	Err   error
 }

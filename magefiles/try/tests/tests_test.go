@@ -85,7 +85,7 @@ func TestAffectedAtTheTop(t *testing.T) {
 func TestBackend(t *testing.T) {
 	dir := workspace(t)
 	test := func(s Scope) (Result, error) {
-		return Backend(t.Context(), Options{Cargo: cargo(t), Dir: dir, Scope: s, Log: t.Output()})
+		return Backend(t.Context(), Options{Cargo: cargo(t), Rustc: filepath.Join(filepath.Dir(cargo(t)), "rustc"), Dir: dir, Scope: s, Log: t.Output()})
 	}
 	r, err := test(Scope{Crates: []string{"app", "core-of-it"}})
 	if err != nil || r.Passed != 2 || r.Failed != 0 || r.Ignored != 1 {
@@ -93,11 +93,19 @@ func TestBackend(t *testing.T) {
 	}
 	r, err = test(Everything("all is asked for"))
 	var failed *FailedError
-	if !errors.As(err, &failed) || r.Passed != 3 || !slices.Equal(r.Failures, []string{"never_right"}) {
+	if !errors.As(err, &failed) || r.Passed != 3 || len(r.Failures) != 1 || r.Failures[0].Name != "never_right" {
 		t.Errorf("all crates: %+v, %v", r, err)
 	}
-	if err == nil || !strings.Contains(err.Error(), "1 of 4 tests failed: never_right") {
+	if err == nil || err.Error() != "1 of 4 tests failed: tests/fails.rs: never_right" {
 		t.Errorf("the error says %v", err)
+	}
+	if f := r.Failures[0]; f.Suite != "tests/fails.rs" || !strings.Contains(f.Output, "panicked at crates/tool/tests/fails.rs:2:20:\nno") {
+		t.Errorf("the failure is %+v", f)
+	}
+	if !slices.ContainsFunc(r.Suites, func(s Suite) bool {
+		return s.Name == "core_of_it: unittests src/lib.rs" && s.Passed == 1 && s.Ignored == 1
+	}) || !slices.ContainsFunc(r.Suites, func(s Suite) bool { return s.Name == "Doc-tests core_of_it" }) {
+		t.Errorf("the suites are %+v", r.Suites)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "crates/app/src/lib.rs"), []byte("fn unused() {}\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -108,8 +116,18 @@ func TestBackend(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "crates/app/src/lib.rs"), []byte("fn broken( {}\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = test(Scope{Crates: []string{"app"}}); err == nil || errors.As(err, &failed) || !strings.Contains(err.Error(), "running the tests") {
-		t.Errorf("a crate that does not compile: %v", err)
+	var broken *CompileError
+	if r, err = test(Everything("all is asked for")); !errors.As(err, &broken) || errors.As(err, &failed) || len(r.Suites) != 0 {
+		t.Errorf("a crate that does not compile: %+v, %v", r, err)
+	} else if text := err.Error(); !strings.HasPrefix(text, "`app` (lib test)") && !strings.HasPrefix(text, "`app` (lib)") ||
+		!strings.Contains(text, "did not compile, so no test ran:\nerror: ") || !strings.Contains(text, "crates/app/src/lib.rs:1") {
+		t.Errorf("the error says %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Cargo.lock"), []byte("version = 3\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err = test(Scope{Crates: []string{"app"}}); err == nil || errors.As(err, &broken) || !strings.Contains(err.Error(), "running the tests") || !strings.Contains(err.Error(), "--locked") {
+		t.Errorf("a lock file that does not fit: %v", err)
 	}
 	if _, err = test(Scope{}); err == nil || !strings.Contains(err.Error(), "no crate") {
 		t.Errorf("no crate: %v", err)

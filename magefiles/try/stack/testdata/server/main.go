@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -24,10 +25,30 @@ func main() {
 		signal.Ignore(syscall.SIGTERM)
 		time.Sleep(time.Hour)
 	}
+	if len(os.Args) > 1 && os.Args[1] == "once" {
+		fmt.Println("done once")
+		return
+	}
+	if len(os.Args) > 1 && os.Args[1] == "copy" { // as cat does
+		if _, err := io.Copy(os.Stdout, os.Stdin); err != nil {
+			os.Exit(1)
+		}
+		return
+	}
 	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, "server:", err)
 		os.Exit(1)
 	}
+}
+
+// answers asks another one of these servers.
+func answers(service string) bool {
+	res, err := (&http.Client{Timeout: time.Second}).Get("http://" + service + ":8080/health/ready")
+	if err != nil {
+		return false
+	}
+	_ = res.Body.Close()
+	return res.StatusCode == http.StatusOK
 }
 
 func serve() error {
@@ -87,6 +108,8 @@ func serve() error {
 			time.Sleep(time.Hour)
 		case time.Since(begin) < lateness:
 			http.Error(w, "not yet", http.StatusServiceUnavailable)
+		case os.Getenv("NEEDS") != "" && !answers(os.Getenv("NEEDS")):
+			http.Error(w, os.Getenv("NEEDS")+" is away", http.StatusServiceUnavailable)
 		case err != nil:
 			http.Error(w, "object store down", http.StatusServiceUnavailable)
 		}

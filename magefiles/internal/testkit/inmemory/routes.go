@@ -1,4 +1,4 @@
-package journey
+package inmemory
 
 import (
 	"bytes"
@@ -11,28 +11,28 @@ import (
 	"slices"
 )
 
-func (p *product) accountRoutes(on func(string, string, func(*in) (int, any))) {
+func (p *Product) accountRoutes(on func(string, string, func(*in) (int, any))) {
 	on("POST /auth/login", "", func(r *in) (int, any) {
 		body := r.read("email", "password")
 		email, password := body["email"].(string), body["password"].(string)
-		if p.accounts[email] != password {
-			p.secrets = append(p.secrets, password)
+		if p.Accounts[email] != password {
+			p.Secrets = append(p.Secrets, password)
 			return 401, map[string]any{"error": "wrong password " + password}
 		}
 		token := p.secret("session-")
-		p.sessions[token] = session{email, p.secret("csrf-")}
+		p.Sessions[token] = Session{email, p.secret("csrf-")}
 		http.SetCookie(r.w, &http.Cookie{Name: sessionCookie, Value: token, Path: "/", HttpOnly: true})
-		http.SetCookie(r.w, &http.Cookie{Name: csrfCookie, Value: p.sessions[token].csrf, Path: "/"})
-		if p.onLogin != nil {
-			p.onLogin(r.w)
+		http.SetCookie(r.w, &http.Cookie{Name: csrfCookie, Value: p.Sessions[token].CSRF, Path: "/"})
+		if p.OnLogin != nil {
+			p.OnLogin(r.w)
 		}
 		return 200, map[string]any{"user": map[string]any{"email": email}}
 	})
 	on("POST /auth/logout", "user", func(r *in) (int, any) {
 		r.read()
 		c, _ := r.Cookie(sessionCookie)
-		if !p.keepSessions {
-			delete(p.sessions, c.Value)
+		if !p.KeepSessions {
+			delete(p.Sessions, c.Value)
 		}
 		http.SetCookie(r.w, &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1})
 		return 200, map[string]any{}
@@ -46,21 +46,21 @@ func (p *product) accountRoutes(on func(string, string, func(*in) (int, any))) {
 		if r.URL.RawQuery != "per_page=20" {
 			refusal(400, "the query is %s", r.URL.RawQuery)
 		}
-		return 200, map[string]any{"entries": append([]any{map[string]any{"action": "start"}}, p.audit...)}
+		return 200, map[string]any{"entries": append([]any{map[string]any{"action": "start"}}, p.Audit...)}
 	})
 }
 
-func (p *product) fileRoutes(on func(string, string, func(*in) (int, any))) {
+func (p *Product) fileRoutes(on func(string, string, func(*in) (int, any))) {
 	contents := func(folder any) map[string]any {
 		folders, files := []any{}, []any{}
-		for _, f := range p.folders {
+		for _, f := range p.Folders {
 			if f["parent_folder_id"] == folder {
 				folders = append(folders, f)
 			}
 		}
-		for _, f := range p.files {
-			if f.folder == folder {
-				files = append(files, map[string]any{"id": f.id, "name": f.name})
+		for _, f := range p.Files {
+			if f.Folder == folder {
+				files = append(files, map[string]any{"id": f.ID, "name": f.Name})
 			}
 		}
 		return map[string]any{"folders": folders, "files": files}
@@ -70,7 +70,7 @@ func (p *product) fileRoutes(on func(string, string, func(*in) (int, any))) {
 		if id == "root" {
 			return 200, contents(nil)
 		}
-		if p.folders[id] == nil || r.email != admin.Email {
+		if p.Folders[id] == nil || r.email != AdminEmail {
 			refusal(404, "no folder %s", id)
 		}
 		return 200, contents(id)
@@ -78,43 +78,43 @@ func (p *product) fileRoutes(on func(string, string, func(*in) (int, any))) {
 	on("POST /folders", "user", func(r *in) (int, any) {
 		body := r.read("name", "parent_folder_id")
 		body["id"] = newID()
-		p.folders[body["id"].(string)] = body
+		p.Folders[body["id"].(string)] = body
 		return 201, body
 	})
 	on("DELETE /folders/{id}", "user", func(r *in) (int, any) {
 		id := r.PathValue("id")
-		if p.folders[id] == nil {
+		if p.Folders[id] == nil {
 			refusal(404, "no folder %s", id)
 		}
-		delete(p.folders, id)
-		maps.DeleteFunc(p.files, func(_ string, f file) bool { return f.folder == id })
-		maps.DeleteFunc(p.shares, func(_, file string) bool { _, ok := p.files[file]; return !ok })
-		maps.DeleteFunc(p.links, func(_ string, l *publicShare) bool {
-			_, ok := p.files[l.file]
-			return l.folder == id || (l.file != "" && !ok)
+		delete(p.Folders, id)
+		maps.DeleteFunc(p.Files, func(_ string, f File) bool { return f.Folder == id })
+		maps.DeleteFunc(p.Shares, func(_, file string) bool { _, ok := p.Files[file]; return !ok })
+		maps.DeleteFunc(p.Links, func(_ string, l *Link) bool {
+			_, ok := p.Files[l.File]
+			return l.Folder == id || (l.File != "" && !ok)
 		})
 		return 204, nil
 	})
 	on("POST /files/upload", "user", func(r *in) (int, any) {
 		fields, id := p.form(r, "name", "parent_folder_id")
-		if p.folders[fields["parent_folder_id"]] == nil {
+		if p.Folders[fields["parent_folder_id"]] == nil {
 			refusal(404, "no folder %q", fields["parent_folder_id"])
 		}
-		p.files[id] = file{id, fields["name"], fields["parent_folder_id"], r.email}
+		p.Files[id] = File{id, fields["name"], fields["parent_folder_id"], r.email}
 		return 201, map[string]any{"id": id, "name": fields["name"]}
 	})
 	on("GET /files/{id}/download", "user", func(r *in) (int, any) {
-		f, ok := p.files[r.PathValue("id")]
-		if !ok || f.owner != r.email {
+		f, ok := p.Files[r.PathValue("id")]
+		if !ok || f.Owner != r.email {
 			refusal(404, "no file %s", r.PathValue("id"))
 		}
-		return 200, stored{f.id}
+		return 200, Stored{f.ID}
 	})
 }
 
 // form reads a multipart form of exactly these fields and a file, whose bytes
 // go to the disk.
-func (p *product) form(r *in, want ...string) (fields map[string]string, id string) {
+func (p *Product) form(r *in, want ...string) (fields map[string]string, id string) {
 	parts, err := r.MultipartReader()
 	if err != nil {
 		refusal(400, "no multipart: %v", err)
@@ -147,8 +147,8 @@ func (p *product) form(r *in, want ...string) (fields map[string]string, id stri
 	return fields, id
 }
 
-func (p *product) store(id string, part *multipart.Part) {
-	f, err := os.Create(filepath.Join(p.dir, id))
+func (p *Product) store(id string, part *multipart.Part) {
+	f, err := os.Create(filepath.Join(p.Dir, id))
 	if err == nil {
 		_, err = io.Copy(f, part)
 		_ = f.Close()

@@ -1,67 +1,67 @@
-package journey
+package inmemory
 
 import (
 	"strings"
 )
 
-func (l *publicShare) owned() map[string]any {
-	return map[string]any{"id": l.id, "share_token": l.token, "password_protected": l.password != ""}
+func (l *Link) owned() map[string]any {
+	return map[string]any{"id": l.ID, "share_token": l.Token, "password_protected": l.Password != ""}
 }
 
-func (p *product) shareRoutes(on func(string, string, func(*in) (int, any))) {
+func (p *Product) shareRoutes(on func(string, string, func(*in) (int, any))) {
 	on("POST /files/{id}/share", "user", func(r *in) (int, any) {
 		body := r.read("recipient_email", "permission")
 		id := r.PathValue("id")
-		if _, ok := p.files[id]; !ok || body["recipient_email"] != viewer.Email || body["permission"] != "View" {
+		if _, ok := p.Files[id]; !ok || body["recipient_email"] != ViewerEmail || body["permission"] != "View" {
 			refusal(422, "cannot share %s as %v", id, body)
 		}
 		share := newID()
-		p.shares[share] = id
-		p.audit = append(p.audit, map[string]any{"action": "share"})
+		p.Shares[share] = id
+		p.Audit = append(p.Audit, map[string]any{"action": "share"})
 		return 201, map[string]any{"share_id": share}
 	})
 	on("GET /shares/received", "user", func(r *in) (int, any) {
 		list := []any{}
-		if r.email == viewer.Email {
-			for _, f := range p.shares {
+		if r.email == ViewerEmail {
+			for _, f := range p.Shares {
 				list = append(list, map[string]any{"resource_id": f})
 			}
 		}
 		return 200, list
 	})
 	on("DELETE /shares/{id}/recipient", "user", func(r *in) (int, any) {
-		if p.shares[r.PathValue("id")] == "" {
+		if p.Shares[r.PathValue("id")] == "" {
 			refusal(404, "no share")
 		}
-		delete(p.shares, r.PathValue("id"))
+		delete(p.Shares, r.PathValue("id"))
 		return 204, nil
 	})
 	on("GET /shares", "user", func(*in) (int, any) {
-		if !p.lists {
+		if !p.Lists {
 			refusal(404, "no such endpoint")
 		}
 		list := []any{}
-		for _, l := range p.links {
+		for _, l := range p.Links {
 			list = append(list, l.owned())
 		}
 		return 200, list
 	})
 	on("POST /files/{id}/shares", "user", func(r *in) (int, any) {
 		body := r.read("permissions")
-		if _, ok := p.files[r.PathValue("id")]; !ok || body["permissions"] != "View" {
+		if _, ok := p.Files[r.PathValue("id")]; !ok || body["permissions"] != "View" {
 			refusal(422, "no link for %v", body)
 		}
-		l := &publicShare{id: newID(), token: p.secret("link/+"), file: r.PathValue("id")}
-		p.links[l.id] = l
+		l := &Link{ID: newID(), Token: p.secret("link/+"), File: r.PathValue("id")}
+		p.Links[l.ID] = l
 		return 201, l.owned()
 	})
 	on("GET /files/{id}/shares", "user", func(r *in) (int, any) {
-		if !p.lists {
+		if !p.Lists {
 			refusal(405, "no such method")
 		}
 		list := []any{}
-		for _, l := range p.links {
-			if l.file == r.PathValue("id") {
+		for _, l := range p.Links {
+			if l.File == r.PathValue("id") {
 				list = append(list, l.owned())
 			}
 		}
@@ -69,16 +69,16 @@ func (p *product) shareRoutes(on func(string, string, func(*in) (int, any))) {
 	})
 	on("POST /folders/{id}/shares", "user", func(r *in) (int, any) {
 		body := r.read("permissions", "upload_only")
-		if p.folders[r.PathValue("id")] == nil || body["permissions"] != "Edit" || body["upload_only"] != true {
+		if p.Folders[r.PathValue("id")] == nil || body["permissions"] != "Edit" || body["upload_only"] != true {
 			refusal(422, "no link for %v", body)
 		}
-		l := &publicShare{id: newID(), token: p.secret("drop/+"), folder: r.PathValue("id"), uploadOnly: true}
-		p.links[l.id] = l
+		l := &Link{ID: newID(), Token: p.secret("drop/+"), Folder: r.PathValue("id"), UploadOnly: true}
+		p.Links[l.ID] = l
 		return 201, l.owned()
 	})
-	link := func(r *in) *publicShare {
-		for _, l := range p.links {
-			if l.token == r.PathValue("token") {
+	link := func(r *in) *Link {
+		for _, l := range p.Links {
+			if l.Token == r.PathValue("token") {
 				return l
 			}
 		}
@@ -88,15 +88,15 @@ func (p *product) shareRoutes(on func(string, string, func(*in) (int, any))) {
 	on("GET /public/share/{token}/info", "", func(r *in) (int, any) {
 		l := link(r)
 		kind := "file"
-		if l.folder != "" {
+		if l.Folder != "" {
 			kind = "folder"
 		}
-		return 200, map[string]any{"resource_type": kind, "password_protected": l.password != "", "upload_only": l.uploadOnly}
+		return 200, map[string]any{"resource_type": kind, "password_protected": l.Password != "", "upload_only": l.UploadOnly}
 	})
 	on("POST /public/share/{token}/session", "", func(r *in) (int, any) {
 		body := r.read("password?")
 		l := link(r)
-		if given, _ := body["password"].(string); given != l.password {
+		if given, _ := body["password"].(string); given != l.Password {
 			refusal(401, "wrong password")
 		}
 		token := p.secret("visit-")
@@ -104,10 +104,10 @@ func (p *product) shareRoutes(on func(string, string, func(*in) (int, any))) {
 		return 200, map[string]any{"session_token": token}
 	})
 	on("GET /public/share/{token}/file", "visitor", func(r *in) (int, any) {
-		return 200, stored{link(r).file}
+		return 200, Stored{link(r).File}
 	})
 	on("GET /public/share/{token}/folder/contents", "visitor", func(r *in) (int, any) {
-		if link(r).uploadOnly {
+		if link(r).UploadOnly {
 			refusal(403, "this link shows nothing")
 		}
 		return 200, map[string]any{"files": []any{}, "folders": []any{}}
@@ -115,15 +115,15 @@ func (p *product) shareRoutes(on func(string, string, func(*in) (int, any))) {
 	on("POST /public/share/{token}/folder/upload", "visitor", func(r *in) (int, any) {
 		fields, id := p.form(r, "name", "parent_folder_id", "uploader_name")
 		l := link(r)
-		p.files[id] = file{id, fields["name"], l.folder, admin.Email}
+		p.Files[id] = File{id, fields["name"], l.Folder, AdminEmail}
 		return 201, map[string]any{"id": id}
 	})
 }
 
-func (p *product) noteRoutes(on func(string, string, func(*in) (int, any))) {
+func (p *Product) noteRoutes(on func(string, string, func(*in) (int, any))) {
 	mine := func(r *in) map[string]any {
-		n := p.notes[r.PathValue("id")]
-		if n == nil || r.email != admin.Email {
+		n := p.Notes[r.PathValue("id")]
+		if n == nil || r.email != AdminEmail {
 			refusal(404, "no note")
 		}
 		return n
@@ -131,12 +131,12 @@ func (p *product) noteRoutes(on func(string, string, func(*in) (int, any))) {
 	on("POST /notes", "user", func(r *in) (int, any) {
 		body := r.read("title", "content", "parent_folder_id")
 		body["id"] = newID()
-		p.notes[body["id"].(string)] = body
+		p.Notes[body["id"].(string)] = body
 		return 201, body
 	})
 	on("GET /notes", "user", func(*in) (int, any) {
 		list := []any{}
-		for _, n := range p.notes {
+		for _, n := range p.Notes {
 			list = append(list, n)
 		}
 		return 200, map[string]any{"notes": list}
@@ -148,15 +148,15 @@ func (p *product) noteRoutes(on func(string, string, func(*in) (int, any))) {
 		return 200, n
 	})
 	on("DELETE /notes/{id}", "user", func(r *in) (int, any) {
-		delete(p.notes, mine(r)["id"].(string))
+		delete(p.Notes, mine(r)["id"].(string))
 		return 204, nil
 	})
 	on("POST /search", "user", func(r *in) (int, any) {
 		body := r.read("query", "limit")
 		query := body["query"].(string)
 		hits := []any{}
-		if p.lag--; p.lag < 0 && r.email == admin.Email {
-			for id, n := range p.notes {
+		if p.Lag--; p.Lag < 0 && r.email == AdminEmail {
+			for id, n := range p.Notes {
 				if strings.Contains(n["content"].(string), query) {
 					hits = append(hits, map[string]any{"resource_type": "note", "resource_id": id, "title": n["title"]})
 				}
