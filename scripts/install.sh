@@ -2,17 +2,24 @@
 # Installs what a Debian or Ubuntu machine with Go and git still lacks. It looks
 # first: where all is there it changes nothing and is done at once.
 #
-#   scripts/install.sh [rust|node|sign|tools|forge|lint|all]...
+#   scripts/install.sh [rust|node|sign|tools|forge|docker|images|browser|lint|all]...
 #
-#   rust   cargo and rustc for x86_64 and aarch64 Linux, the cross linker, the emulator
-#   node   Node.js 18 or later with npm
-#   sign   gpg and ssh-keygen, CA certificates
-#   tools  cosign and crane, as outside judges of what is published
-#   forge  Gitea and the runner of its Actions, which tests publish to
-#   lint   shellcheck, golangci-lint and govulncheck
-#   all    all of these (the default)
+#   rust     cargo and rustc for x86_64 and aarch64 Linux, the cross linker, the emulator
+#   node     Node.js 18 or later with npm
+#   sign     gpg and ssh-keygen, CA certificates
+#   tools    cosign and crane, as outside judges of what is published
+#   forge    Gitea and the runner of its Actions, which tests publish to
+#   docker   an Engine that answers, and the compose plugin
+#   images   docker, and the images that the product's compose files want; where no
+#            registry has them, stand-ins made from packages. Prints SERVICE=IMAGE
+#            for each stand-in
+#   browser  Chromium, where there is no Chrome either
+#   lint     shellcheck, golangci-lint and govulncheck
+#   all      all of these (the default)
 #
-#   scripts/install.sh path NAME   prints where a Go tool lies
+#   scripts/install.sh path NAME           prints where a Go tool lies
+#   scripts/install.sh path stack-images   prints the stand-ins in one line, as
+#                                          RELEASE_STACK_IMAGES wants them
 #
 # Packages come from apt (with sudo where not root), Go tools are built by
 # version into ${XDG_CACHE_HOME:-$HOME/.cache}/rustshare-release/bin.
@@ -36,7 +43,9 @@ LINT=(
 TARGETS=(x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu)
 RUST_MIN=1.85
 NODE_MIN=18
-BIN="${XDG_CACHE_HOME:-$HOME/.cache}/rustshare-release/bin"
+CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/rustshare-release"
+BIN="$CACHE/bin"
+SCRIPTS="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
 say() { printf 'install: %s\n' "$*" >&2; }
 die() {
@@ -202,12 +211,13 @@ go_tools() {
   done
 }
 
-# go_module builds the program of one module, in a copy of its directory, where
-# its very version is not there yet. Arguments after the version are directories
-# that the program reads when it runs: they are kept in NAME-VERSION-static.
+# go_module builds a program (name, module, version, package, linker flags, tags)
+# in a copy of its module's directory, where its very version is not there yet.
+# More arguments are directories that the program reads when it runs: they are
+# kept in NAME-VERSION-static.
 go_module() {
-  local name="$1" module="$2" version="$3" tmp dir
-  shift 3
+  local name="$1" module="$2" version="$3" package="$4" ldflags="$5" tags="$6" tmp dir
+  shift 6
   if [ -x "$BIN/$name-$version" ] && { [ "$#" -eq 0 ] || [ -d "$BIN/$name-$version-static" ]; }; then
     return 0
   fi
@@ -220,7 +230,7 @@ go_module() {
   dir="$(cd "$tmp" && env GOFLAGS= GOWORK=off go mod download -json "$module@$version" | sed -n 's/^\t"Dir": "\(.*\)",*$/\1/p')" || dir=
   if [ -z "$dir" ] || ! cp -r "$dir" "$tmp/source" || ! chmod -R u+w "$tmp/source" || ! (
     cd "$tmp/source" && env -u GOOS -u GOARCH GOFLAGS= GOWORK=off CGO_ENABLED=1 \
-      go build -trimpath -tags 'sqlite sqlite_unlock_notify' -ldflags="-s -w -X main.Version=${version#v}" -o "$tmp/$name" . >&2
+      go build -trimpath -tags "$tags" -ldflags="-s -w $ldflags" -o "$tmp/$name" "$package" >&2
   ); then
     rm -rf "$tmp"
     die "building $module@$version failed; its output stands above"
@@ -241,10 +251,18 @@ install_forge() {
   for line in "${FORGE[@]}"; do
     read -r name module version <<<"$line"
     case "$name" in
-      gitea) go_module "$name" "$module" "$version" templates options public ;;
-      *) go_module "$name" "$module" "$version" ;;
+      gitea) go_module "$name" "$module" "$version" . "-X main.Version=${version#v}" 'sqlite sqlite_unlock_notify' templates options public ;;
+      *) go_module "$name" "$module" "$version" . "-X main.Version=${version#v}" '' ;;
     esac
   done
+}
+
+install_browser() {
+  local program
+  for program in chromium chromium-browser google-chrome google-chrome-stable; do
+    ! have "$program" || return 0
+  done
+  packages chromium
 }
 
 install_sign() {
@@ -263,9 +281,12 @@ install_lint() {
   go_tools "${LINT[@]}"
 }
 
+# shellcheck source=scripts/docker.sh
+. "$SCRIPTS/docker.sh"
+
 tool_path() {
   local line name version
-  for line in "${TOOLS[@]}" "${FORGE[@]}" "${LINT[@]}"; do
+  for line in "${TOOLS[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3"; do
     read -r name _ version <<<"$line"
     if [ "$name" = "$1" ]; then
       echo "$BIN/$name-$version"
@@ -278,7 +299,10 @@ tool_path() {
 # -----------------------------------------------------------------------------
 
 if [ "${1:-}" = path ]; then
-  tool_path "${2:-}"
+  case "${2:-}" in
+    stack-images) stack_images ;;
+    *) tool_path "${2:-}" ;;
+  esac
   exit 0
 fi
 [ "$#" -gt 0 ] || set -- all
@@ -289,6 +313,9 @@ for group in "$@"; do
     sign) install_sign ;;
     tools) install_tools ;;
     forge) install_forge ;;
+    docker) install_docker ;;
+    images) install_images ;;
+    browser) install_browser ;;
     lint) install_lint ;;
     all)
       install_rust
@@ -296,9 +323,11 @@ for group in "$@"; do
       install_sign
       install_tools
       install_forge
+      install_images >/dev/null
+      install_browser
       install_lint
       ;;
-    *) die "\"$group\" is none of rust, node, sign, tools, forge, lint, all" ;;
+    *) die "\"$group\" is none of rust, node, sign, tools, forge, docker, images, browser, lint, all" ;;
   esac
 done
 say "$*: all there"

@@ -3,4 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/install.sh rust node sign
+# Where Docker has images for the services, things are tried on Docker.
+if [ -z "${RELEASE_STACK_IMAGES:-}" ] && images="$(scripts/install.sh path stack-images 2>/dev/null)"; then
+  export RELEASE_STACK_IMAGES="$images"
+fi
 exec go run . rehearse "$@"

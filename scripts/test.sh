@@ -11,6 +11,9 @@ RACE=(
   ./magefiles/publish/announce/... ./magefiles/try/...
 )
 
-scripts/install.sh rust node sign tools forge
+scripts/install.sh rust node sign tools forge images browser
+RELEASE_STACK_IMAGES="$(scripts/install.sh path stack-images)"
+export RELEASE_STACK_IMAGES
 go test -timeout 40m "$@" ./...
-go test -race -timeout 20m "$@" "${RACE[@]}"
+# Containers are no quicker to race with, and no part of the race: -short.
+go test -race -short -timeout 20m "$@" "${RACE[@]}"

@@ -18,7 +18,7 @@ import (
 type Need string
 
 // The needs. Those that a product has no use for (Node without a frontend,
-// ssh-keygen without pinned SSH keys) are left out by [Check].
+// Docker without compose files, ssh-keygen without pinned SSH keys) are left out by [Check].
 const (
 	// Git reads the product's repository.
 	Git Need = "git"
@@ -33,6 +33,12 @@ const (
 	NPM  Need = "npm"
 	// Emulator tries binaries of other architectures. It may be missing.
 	Emulator Need = "emulator"
+	// Docker is an Engine that answers, Compose its plugin: they run the product's
+	// compose files. They may be missing: RELEASE_STACK=process does without.
+	Docker  Need = "docker"
+	Compose Need = "compose"
+	// Browser looks at the frontend as people do. It may be missing.
+	Browser Need = "browser"
 	// Cosign is cosign's own command line, an outside judge for the tests. It
 	// may be missing.
 	Cosign Need = "cosign"
@@ -46,7 +52,9 @@ type Target struct {
 
 // Targets lists what each target needs, in the order of a release.
 func Targets() []Target {
-	release := []Need{Git, SSHKeygen, Rust, Node, NPM, Emulator}
+	release := []Need{Git, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose}
+	// What is tried is built of the checkout, unless a bundle of dist is named.
+	try := []Need{Git, Rust, Node, NPM, Docker, Compose}
 	return []Target{
 		{"release:tags", nil},
 		{"release:plan", []Need{Git, SSHKeygen}},
@@ -66,12 +74,23 @@ func Targets() []Target {
 		{"hotfix:start", []Need{Git}},
 		{"hotfix:run", release},
 		{"hotfix:finish", []Need{Git}},
-		{"smoke:launch", []Need{Git, Rust}},
-		{"smoke:beta", []Need{Git, Rust}},
+		{"test:backend", []Need{Git, Rust}},
+		{"test:frontend", []Need{Git, Node, NPM}},
+		{"test:run", []Need{Git, Rust, Node, NPM}},
+		{"smoke:launch", try},
+		{"smoke:beta", try},
+		{"smoke:pilot", try},
+		{"smoke:postRestore", nil},
+		{"drill:backup", try},
+		{"drill:verify", nil},
+		{"drill:restore", try},
+		{"drill:upgrade", try},
+		{"drill:failure", try},
+		{"report:validation", []Need{Git}},
 		{"registry:serve", nil},
-		{"rehearse", []Need{Git, Signer, Rust, Node, NPM, Emulator}},
+		{"rehearse", []Need{Git, Signer, Rust, Node, NPM, Emulator, Docker, Compose}},
 		{"bench", nil},
-		{"scripts/test.sh", []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Cosign}},
+		{"scripts/test.sh", []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign}},
 	}
 }
 
@@ -125,7 +144,7 @@ type Finding struct {
 // It changes nothing and downloads nothing.
 func Check(ctx context.Context, dir string, p product.Product, needs ...Need) []Finding {
 	if len(needs) == 0 {
-		needs = []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Cosign}
+		needs = []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign}
 	}
 	var out []Finding
 	for _, n := range needs {
@@ -147,8 +166,10 @@ func Check(ctx context.Context, dir string, p product.Product, needs ...Need) []
 // wanted tells whether the product has a use for a need.
 func wanted(dir string, p product.Product, n Need) bool {
 	switch n {
-	case Node, NPM:
+	case Node, NPM, Browser:
 		return p.Frontend != nil
+	case Docker, Compose:
+		return p.Compose != nil
 	case SSHKeygen:
 		if p.Trust.SSHSigners == "" {
 			return false

@@ -55,6 +55,15 @@ func TestCheck(t *testing.T) {
 		{"no emulator", nil, doctor.Emulator, doctor.Absent, "no qemu-", "apt-get install qemu-user-static"},
 		{"no cosign", nil, doctor.Cosign, doctor.Absent, "no cosign on the PATH", "scripts/install.sh tools"},
 		{"cosign", map[string]string{"cosign": "echo 'GitVersion:    v2.6.5'"}, doctor.Cosign, doctor.OK, "2.6.5 ", ""},
+		{"docker", map[string]string{"docker": "echo 20.10.24+dfsg1"}, doctor.Docker, doctor.OK, "20.10.24 ", ""},
+		{"old docker", map[string]string{"docker": "echo 19.03.15"}, doctor.Docker, doctor.Absent, "version 19.03.15, 20.10 or later", "scripts/install.sh docker"},
+		{"docker without an Engine", map[string]string{"docker": "echo; echo 'Cannot connect to the Docker daemon' >&2; exit 1"}, doctor.Docker, doctor.Absent, "Cannot connect to the Docker daemon", "scripts/install.sh docker"},
+		{"no docker", nil, doctor.Docker, doctor.Absent, "no docker on the PATH", "scripts/install.sh docker"},
+		{"compose", map[string]string{"docker": `[ "$1" = compose ] && echo 2.40.3`}, doctor.Compose, doctor.OK, "2.40.3 ", ""},
+		{"old compose", map[string]string{"docker": "echo 2.20.0"}, doctor.Compose, doctor.Absent, "version 2.20.0, 2.24.4 or later", "scripts/install.sh docker"},
+		{"no compose", map[string]string{"docker": `echo "docker: 'compose' is not a docker command." >&2; exit 1`}, doctor.Compose, doctor.Absent, "'compose' is not a docker command", "scripts/install.sh docker"},
+		{"browser", map[string]string{"google-chrome": "echo 'Google Chrome 142.0.7444.59'"}, doctor.Browser, doctor.OK, "142.0.7444.59 ", ""},
+		{"no browser", nil, doctor.Browser, doctor.Absent, "no chromium or ", "scripts/install.sh browser"},
 		{"no such need", nil, doctor.Need("luck"), doctor.Missing, "no such need", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -151,11 +160,27 @@ func TestRequire(t *testing.T) {
 
 func TestNotNeeded(t *testing.T) {
 	p := product.RustShare()
-	p.Frontend = nil // and no SSH keys are pinned in the checkout
+	p.Frontend, p.Compose = nil, nil // and no SSH keys are pinned in the checkout
 	dir := machine(t, nil)
 	for _, f := range doctor.Check(context.Background(), dir, p) {
-		if slices.Contains([]doctor.Need{doctor.Node, doctor.NPM, doctor.SSHKeygen}, f.Need) {
-			t.Errorf("%s is asked of a product without a frontend and SSH signers", f.Need)
+		if slices.Contains([]doctor.Need{doctor.Node, doctor.NPM, doctor.SSHKeygen, doctor.Docker, doctor.Compose}, f.Need) {
+			t.Errorf("%s is asked of a product without a frontend, compose files and SSH signers", f.Need)
+		}
+	}
+}
+
+// TestWithoutDocker: releases are tried on it, and what does without is said.
+func TestWithoutDocker(t *testing.T) {
+	p := product.RustShare()
+	dir := machine(t, nil)
+	for _, f := range doctor.Check(context.Background(), dir, p, doctor.Docker, doctor.Compose) {
+		if f.State != doctor.Absent || !strings.Contains(f.For, "RELEASE_STACK=process") {
+			t.Errorf("got %+v", f)
+		}
+		for _, target := range []string{"release:edge", "release:rc", "release:stable", "release:publish", "hotfix:run", "smoke:pilot", "drill:restore"} {
+			if !slices.Contains(f.Targets, target) {
+				t.Errorf("%s does not name %s, only %q", f.Need, target, f.Targets)
+			}
 		}
 	}
 }

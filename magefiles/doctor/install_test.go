@@ -29,6 +29,9 @@ func TestInstallScript(t *testing.T) {
 	if !strings.Contains(script, "\nNODE_MIN=18\n") {
 		t.Errorf("%s and the doctor want different versions of Node.js", path)
 	}
+	if !strings.Contains(script, "\n  for program in chromium chromium-browser google-chrome google-chrome-stable; do\n") {
+		t.Errorf("%s and the doctor look for different browsers", path)
+	}
 	for _, target := range product.RustShare().Cargo.Targets {
 		if !strings.Contains(script, target.Triple) {
 			t.Errorf("%s does not care for %s", path, target.Triple)

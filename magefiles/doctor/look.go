@@ -29,6 +29,9 @@ type tool struct {
 	optional bool
 }
 
+// composePurpose also says what does without.
+const composePurpose = "runs the product's compose files; without it RELEASE_STACK=process tries things"
+
 func look(ctx context.Context, dir string, p product.Product, n Need) []Finding {
 	switch n {
 	case Git:
@@ -42,6 +45,13 @@ func look(ctx context.Context, dir string, p product.Product, n Need) []Finding 
 		return one(ctx, n, tool{purpose: "builds the frontend", programs: []string{"node"}, version: []string{"--version"}, min: []int{18}, install: "scripts/install.sh node"})
 	case NPM:
 		return one(ctx, n, tool{purpose: "builds the frontend", programs: []string{"npm"}, version: []string{"--version"}, install: "scripts/install.sh node"})
+	case Docker:
+		return one(ctx, n, tool{purpose: composePurpose, programs: []string{"docker"}, version: []string{"version", "--format", "{{.Server.Version}}"}, min: []int{20, 10}, install: "scripts/install.sh docker", optional: true})
+	case Compose:
+		// The tags that overlays reset lists with came with 2.24.4.
+		return one(ctx, n, tool{purpose: composePurpose, programs: []string{"docker"}, version: []string{"compose", "version", "--short"}, min: []int{2, 24, 4}, install: "scripts/install.sh docker", optional: true})
+	case Browser:
+		return one(ctx, n, tool{purpose: "looks at the frontend as people do", programs: []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}, version: []string{"--version"}, install: "scripts/install.sh browser", optional: true})
 	case Cosign:
 		programs := []string{"cosign"}
 		if cache, err := os.UserCacheDir(); err == nil {
