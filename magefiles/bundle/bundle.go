@@ -61,6 +61,9 @@ const (
 	// Tagged is an OCI manifest that is found by a tag of its own (the
 	// ref.name annotation), as cosign's older proofs are.
 	Tagged Role = "tagged"
+	// Evidence is a plain blob that stays in the bundle: the record of a gate, a
+	// test or a drill, or the logs that it names. It is no asset of the page.
+	Evidence Role = "evidence"
 )
 
 // BinaryArtifact is the artifactType of the manifest that attaches a binary to

@@ -24,7 +24,7 @@ var banner = regexp.MustCompile(`^` + bannerHeading + `\r?\n\r?\n(?:[^\r\n]+\r?\
 // are text, not Markdown. Use may be empty where no version is known.
 func Deprecate(notes, reason, use string) string {
 	rest := Undeprecate(notes)
-	parts := []string{bannerHeading, "**Do not use this release.** " + sentence(reason)}
+	parts := []string{bannerHeading, "**Do not use this release.** " + because(reason)}
 	if use = markdown.Literal(use); use != "" {
 		parts = append(parts, "Use **"+use+"** instead.")
 	}
@@ -47,14 +47,11 @@ func Undeprecate(notes string) string {
 	}
 }
 
-// sentence gives text as one paragraph of Markdown that ends like a sentence.
-func sentence(text string) string {
+// because gives a reason as one paragraph of Markdown that ends like a sentence.
+func because(text string) string {
 	text = markdown.Literal(text)
 	if text == "" {
 		return "No reason was given."
 	}
-	if !strings.ContainsAny(text[len(text)-1:], ".!?") {
-		text += "."
-	}
-	return text
+	return markdown.Sentence(text)
 }

@@ -91,7 +91,7 @@ func (n Notes) Markdown() (string, error) {
 // fill writes one of the templates of this package.
 func fill(name, text string, data any) (string, error) {
 	t, err := template.New(name).Funcs(template.FuncMap{
-		"size": size, "cell": markdown.Cell, "literal": markdown.Literal, "sentence": sentence,
+		"size": size, "cell": markdown.Cell, "literal": markdown.Literal, "sentence": because,
 		"join": func(list []string) string { return strings.Join(list, ", ") },
 	}).Parse(text)
 	if err != nil {

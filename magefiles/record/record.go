@@ -31,12 +31,20 @@ type Record struct {
 	Actions []string `json:"actions"`
 	// Kept are the changes that were not made, with the reason.
 	Kept []string `json:"kept,omitempty"`
+	// Candidate is what the release was promoted from; nil where there is none.
+	Candidate *Candidate `json:"candidate,omitempty"`
 	// Override is the maintainer's reason for going on against a rule.
 	Override string `json:"override,omitempty"`
 	// Verification is the report of the last verification.
 	Verification any `json:"verification"`
 	// Sent counts what went to the registry.
 	Sent any `json:"sent"`
+}
+
+// Candidate is a release candidate by its tag and its image's digest.
+type Candidate struct {
+	Tag    string `json:"tag"`
+	Digest string `json:"digest"`
 }
 
 // Binary is the evidence about one binary.

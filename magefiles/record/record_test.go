@@ -1,15 +1,12 @@
 package record
 
 import (
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // A later record that made changes keeps the earlier one; one that made none
 // leaves it alone.

@@ -47,6 +47,8 @@ type Summary struct {
 type Options struct {
 	Signer  Signer
 	Builder Builder
+	// Results are those of tests, smoke runs and drills; there may be none.
+	Results []Result
 }
 
 // Write makes all proofs of the bundle's image index and adds them to the
@@ -58,7 +60,9 @@ type Options struct {
 //   - one provenance for index, images, binary artifacts and raw binaries,
 //     attached to each of them, and a release file besides;
 //   - for each SBOM document one attestation, attached to the image (or binary
-//     artifact) and, for an image's, to the index.
+//     artifact) and, for an image's, to the index;
+//   - one test result for each of the Results, attached to the index and to the
+//     image that was run.
 func Write(ctx context.Context, b *bundle.Bundle, p product.Product, o Options) (Summary, error) {
 	s := Summary{Fingerprint: o.Signer.Fingerprint()}
 	if o.Builder.ID == "" {
@@ -72,6 +76,11 @@ func Write(ctx context.Context, b *bundle.Bundle, p product.Product, o Options) 
 	if err != nil {
 		return s, err
 	}
+	results, err := things.results(b, o.Results)
+	if err != nil {
+		return s, err
+	}
+	proofs = append(proofs, results...)
 	w := &writer{b: b, o: o, sum: &s, made: map[string][]byte{}, known: known(b)}
 	switch p.Proofs {
 	case product.ProofBundles:
@@ -94,6 +103,8 @@ type thing struct {
 	label string
 	// name stands in statements.
 	name string
+	// platform is set for an image alone.
+	platform string
 	v1.Descriptor
 	// raw is the sha256 of the binary, for a binary's artifact alone.
 	raw string
@@ -144,7 +155,7 @@ func inventory(b *bundle.Bundle, p product.Product) (things, error) {
 		}
 		platform := m.Platform.OS + "/" + m.Platform.Architecture
 		all.images = append(all.images, thing{
-			label: strings.ReplaceAll(platform, "/", "-"), name: p.Image.Repository + " (" + platform + ")",
+			label: strings.ReplaceAll(platform, "/", "-"), name: p.Image.Repository + " (" + platform + ")", platform: platform,
 			Descriptor: plain(m), sboms: documents[m.Digest.String()],
 		})
 	}

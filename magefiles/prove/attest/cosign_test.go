@@ -18,10 +18,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
+	"github.com/kubedoio/rustshare-release/magefiles/record"
 )
 
 // cosign runs cosign's own command line, away from any configuration and any
@@ -95,12 +97,15 @@ func TestCosign(t *testing.T) {
 				emptyRoot(t, d)
 			}
 			r := release(t, fixture.Options{Proofs: c.format})
-			write(t, r, key)
+			results := []attest.Result{tried(t, r.Bundle, "drill:restore", record.Pass), tried(t, r.Bundle, "smoke:pilot", record.Pass)}
+			if _, err := attest.Write(t.Context(), r.Bundle, r.Product, attest.Options{Signer: key, Builder: builder, Results: results}); err != nil {
+				t.Fatal(err)
+			}
 			repo := fixture.Registry(t, c.referrers)
 			fixture.Push(t, r.Bundle, repo)
 			images, binaries := subjects(t, r.Bundle, repo)
 
-			check := func(where, subject string, command ...string) {
+			check := func(where, subject string, command ...string) string {
 				t.Helper()
 				args := append(append(command, c.flags...), "--key", "cosign.pub", "--insecure-ignore-tlog", subject)
 				out, err := cosign(t, where, args...)
@@ -110,6 +115,7 @@ func TestCosign(t *testing.T) {
 				if where == other && err == nil {
 					t.Errorf("cosign %s is content with the wrong key:\n%s", strings.Join(args, " "), out)
 				}
+				return out
 			}
 			attested := slices.Concat(images, binaries)
 			if c.short {
@@ -124,10 +130,42 @@ func TestCosign(t *testing.T) {
 				}
 				check(other, images[0], "verify-attestation", "--type", kind)
 			}
+			for _, subject := range images[:2] { // the index and the image that was run
+				out := check(dir, subject, "verify-attestation", "--type", intoto.TestResult)
+				if got := strings.Join(passed(t, out), " "); got != "drill:restore smoke:pilot" {
+					t.Errorf("of %s cosign says that it passed %q:\n%s", subject, got, out)
+				}
+			}
+			check(other, images[0], "verify-attestation", "--type", intoto.TestResult)
 			check(other, images[0], "verify")
 			check(other, images[1], "verify")
 		})
 	}
+}
+
+// passed gives the names of what passed, by the statements that cosign printed.
+func passed(t *testing.T, out string) []string {
+	t.Helper()
+	var names []string
+	for line := range strings.Lines(out) {
+		var envelope struct{ Payload []byte }
+		if json.Unmarshal([]byte(line), &envelope) != nil {
+			continue // for people
+		}
+		s, err := intoto.Decode(envelope.Payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		run, err := intoto.DecodeTestRun(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if run.Result == intoto.Passed {
+			names = append(names, run.Configuration[0].Name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // A downloaded binary is verified with the release's provenance file.

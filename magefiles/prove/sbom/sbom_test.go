@@ -5,7 +5,6 @@ import (
 	"debug/elf"
 	"encoding/json"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,11 +18,10 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/elfkit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/sbom"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func read(t *testing.T, b *bundle.Bundle, title string) []byte {
 	t.Helper()
@@ -52,20 +50,7 @@ func TestGolden(t *testing.T) {
 			if err := json.Indent(&got, masked(t, r.Bundle, title), "", " "); err != nil {
 				t.Fatal(err)
 			}
-			golden := filepath.Join("testdata", "TestGolden", title)
-			if *update {
-				_ = os.MkdirAll(filepath.Dir(golden), 0o755)
-				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got.Bytes(), want) {
-				t.Errorf("the document differs from %s (run the test with -update to rewrite it, then read the diff):\n%s", golden, got.Bytes())
-			}
+			testkit.Golden(t, filepath.Join("testdata", "TestGolden", title), got.Bytes())
 		})
 	}
 }

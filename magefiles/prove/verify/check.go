@@ -44,6 +44,7 @@ func (e *evidence) check(r *recorder, j *judge, trust Trust, want Expect) {
 		}
 		r.report.Platforms = append(r.report.Platforms, p)
 	}
+	r.results(e.index, e.revision, want.Require)
 }
 
 // why says why a proof that is there does not count, for the end of a

@@ -26,7 +26,8 @@ const revisionKey = "org.opencontainers.image.revision"
 //   - the index names the provenance's commit as its revision;
 //   - the binary that an image starts is, byte by byte, an attached one, and the
 //     signed provenance has its sha256; the attached binary has its own
-//     provenance and SBOMs.
+//     provenance and SBOMs;
+//   - what was asked to be passed was passed ([Require]).
 //
 // Whether the release was withdrawn stands in the report; it is no failure.
 //

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
@@ -92,6 +94,39 @@ func (s *source) collect(ctx context.Context, j *judge, h v1.Hash) (*proofs, err
 	}
 	s.judge(ctx, j, p, bundles, sigs, atts)
 	return p, nil
+}
+
+// some are proofs of one predicate type, and where they were read.
+type some struct {
+	*proofs
+	*source
+}
+
+// only reads the proofs of one predicate type about a manifest, and nothing
+// else: one list of referrers, one tag, or both where no format is named.
+func (j *judge) only(ctx context.Context, ref name.Digest, format product.ProofFormat, predicate string, opts []remote.Option) (some, error) {
+	digest, err := v1.NewHash(ref.DigestStr())
+	if err != nil {
+		return some{}, err
+	}
+	src, err := newSource(ref.Context(), opts)
+	if err != nil {
+		return some{}, err
+	}
+	var bundles, atts []found
+	if format != product.ProofTags {
+		if bundles, _, err = src.bundles(ctx, digest, predicate); err != nil {
+			return some{}, err
+		}
+	}
+	if format != product.ProofBundles {
+		if atts, err = src.tagged(ctx, proofTag(digest, "att"), predicate); err != nil {
+			return some{}, err
+		}
+	}
+	p := &proofs{digest: digest}
+	src.judge(ctx, j, p, bundles, nil, atts)
+	return some{p, src}, nil
 }
 
 // judge sorts proofs into those that count and others. What is not signed by

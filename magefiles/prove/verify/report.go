@@ -24,6 +24,9 @@ type Report struct {
 	// made, and its makers say not to use it.
 	Withdrawn  *intoto.Withdrawal `json:"withdrawn,omitempty"`
 	Provenance *Provenance        `json:"provenance,omitempty"`
+	// Results are what the trusted key says was tried on this index, by name and
+	// stack; of each the newest.
+	Results []TestResult `json:"results,omitempty"`
 	// Platforms are in the index's order.
 	Platforms []Platform `json:"platforms"`
 	Checks    []Check    `json:"checks"`
@@ -85,6 +88,9 @@ const (
 	WrongBinary Reason = "wrong binary"
 	// MixedFormats: bundles and tags beside each other, or not the wanted one.
 	MixedFormats Reason = "mixed formats"
+	// NoEvidence: nothing that counts says that it passed a test that was asked
+	// for.
+	NoEvidence Reason = "no evidence"
 )
 
 // Failure is a check that did not pass.

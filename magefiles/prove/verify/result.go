@@ -8,7 +8,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// Expect is what the provenance has to name. An empty field is not compared.
+// Expect is what the provenance has to name, and what else has to be there. An
+// empty field is not compared.
 type Expect struct {
 	// Source is the product repository's URL.
 	Source string
@@ -17,6 +18,10 @@ type Expect struct {
 	// Ref is the full git ref that was released: "refs/tags/v0.4.0" or
 	// "refs/heads/main".
 	Ref string
+	// Require names what the index has to have passed: a test result of the
+	// trusted key for each, as in "smoke:pilot", or "smoke:pilot@compose" where
+	// the kind of stack matters. See [Require].
+	Require []string
 }
 
 // Result is the proof that one image index passed. The zero value proves

@@ -5,11 +5,9 @@ import (
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
-	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
 // Withdrawals reads what was said of a release after it was published, and
@@ -21,37 +19,17 @@ import (
 // registry that does not answer is an error, and so is a statement of the
 // trusted key that cannot be read.
 func Withdrawals(ctx context.Context, ref name.Digest, trust Trust, opts ...remote.Option) (*intoto.Withdrawal, error) {
-	fail := func(err error) (*intoto.Withdrawal, error) {
-		return nil, fmt.Errorf("looking whether %s is withdrawn: %w", ref, err)
-	}
 	judge, err := trust.judge()
 	if err != nil {
 		return nil, err
 	}
-	digest, err := v1.NewHash(ref.DigestStr())
+	p, err := judge.only(ctx, ref, trust.Format, intoto.WithdrawalType, opts)
 	if err != nil {
-		return fail(err)
+		return nil, fmt.Errorf("looking whether %s is withdrawn: %w", ref, err)
 	}
-	src, err := newSource(ref.Context(), opts)
+	w, err := withdrawal(p.proofs)
 	if err != nil {
-		return nil, err
-	}
-	var bundles, atts []found
-	if trust.Format != product.ProofTags {
-		if bundles, _, err = src.bundles(ctx, digest, intoto.WithdrawalType); err != nil {
-			return fail(err)
-		}
-	}
-	if trust.Format != product.ProofBundles {
-		if atts, err = src.tagged(ctx, proofTag(digest, "att"), intoto.WithdrawalType); err != nil {
-			return fail(err)
-		}
-	}
-	p := &proofs{digest: digest}
-	src.judge(ctx, judge, p, bundles, nil, atts)
-	w, err := withdrawal(p)
-	if err != nil {
-		return fail(err)
+		return nil, fmt.Errorf("looking whether %s is withdrawn: %w", ref, err)
 	}
 	return w, nil
 }
