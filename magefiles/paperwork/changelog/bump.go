@@ -38,24 +38,6 @@ func (s Section) CheckBump(next decide.Version) error {
 	return &Error{s.file, e.Line, fmt.Sprintf("%s, but %s is a %s: release it as %s or reword the entry", why, next, strings.ToUpper(string(next.Bump())), fit)}
 }
 
-// Suggest gives the lowest version after current, the last stable one, that
-// fits the entries: a patch for "Fixed" and "Security" alone, a major (below
-// 1.0.0 a minor) where something breaks as [Section.CheckBump] sees it, a minor
-// for all else.
-func (s Section) Suggest(current decide.Version) decide.Version {
-	if _, _, ok := s.breaking(); ok && !current.Initial() {
-		return current.NextMajor()
-	} else if ok {
-		return current.NextMinor()
-	}
-	for _, g := range s.Groups {
-		if len(g.Entries) > 0 && !strings.EqualFold(g.Kind, "Fixed") && !strings.EqualFold(g.Kind, "Security") {
-			return current.NextMinor()
-		}
-	}
-	return current.NextPatch()
-}
-
 // breaking finds the first entry that breaks and says why it does.
 func (s Section) breaking() (Entry, string, bool) {
 	for _, g := range s.Groups {

@@ -3,7 +3,6 @@ package changelog_test
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,8 +12,6 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 const source = "https://github.com/kubedoio/rustshare"
 
@@ -58,26 +55,6 @@ func shapes(t testing.TB) map[string][]byte {
 		out[strings.TrimSuffix(filepath.Base(path), ".md")] = text
 	}
 	return out
-}
-
-func golden(t *testing.T, path string, got []byte) {
-	t.Helper()
-	path = filepath.Join("testdata", path)
-	if *update {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s differs (-update writes it anew); got\n%s", path, got)
-	}
 }
 
 // refused wants an error that says all of this. Where line is not 0 it is an
@@ -280,9 +257,7 @@ func TestChecks(t *testing.T) {
 	one, _ := f.Section(v(t, "0.1.0"))
 	refused(t, u.CheckEntries(), 1, `"[Unreleased]" has no entries`)
 	refused(t, two.CheckDate(), 7, "2026-13-01", "YYYY-MM-DD")
-	refused(t, two.CheckLink(v(t, "0.1.0")), 15, "/compare/v0.0.1...v0.2.0", "want one that ends in /compare/v0.1.0...v0.2.0")
-	refused(t, one.CheckLink(decide.Version{}), 11, "0.1.0 has no link", "/releases/tag/v0.1.0")
-	for _, err := range []error{two.CheckEntries(), one.CheckDate(), two.CheckLink(v(t, "0.0.1"))} {
+	for _, err := range []error{two.CheckEntries(), one.CheckDate()} {
 		if err != nil {
 			t.Error(err)
 		}
@@ -305,43 +280,33 @@ func TestChecks(t *testing.T) {
 }
 
 func TestBump(t *testing.T) {
-	for _, tt := range []struct{ body, suggested, refusal string }{
-		{"### Fixed\n\n- A.", "patch", ""},
-		{"### Security\n\n- A.\n\n### Fixed\n\n- B.", "patch", ""},
-		{"### Added\n\n- A.", "minor", ""},
-		{"### Added\n\n### Fixed\n\n- A.", "patch", ""},
-		{"- A.", "minor", ""},
-		{"### Removed\n", "patch", ""},
-		{"### Fixed\n\n- A.\n\n### Removed\n\n- B.", "breaking", `CHANGELOG.md:9: an entry stands under "Removed"`},
-		{"### ⚠ BREAKING CHANGES\n\n- A.", "breaking", `CHANGELOG.md:5: an entry stands under "⚠ BREAKING CHANGES"`},
-		{"### Fixed\n\n- A.\n- BREAKING: B.", "breaking", "CHANGELOG.md:6: the entry is marked as breaking"},
-		{"### Fixed\n\n- **Breaking:** B.", "breaking", "marked as breaking"},
-		{"### Fixed\n\n- **Breaking** B.", "breaking", "marked as breaking"},
-		{"### Fixed\n\n- [breaking] B.", "breaking", "marked as breaking"},
-		{"### Fixed\n\n- Breaking change: B.", "breaking", "marked as breaking"},
-		{"### Fixed\n\n- A, which is\n  BREAKING.", "breaking", "marked as breaking"},
-		{"BREAKING CHANGE: B.", "breaking", "marked as breaking"},
-		{"### Fixed\n\n- A NON-BREAKING thing, UNBREAKING too.", "patch", ""},
-		{"### Fixed\n\n- Breaking news are shown.", "patch", ""},
-		{"### Fixed\n\n- No breaking change: A.", "patch", ""},
-		{"### Fixed\n\n- `BREAKING` is read.", "patch", ""},
-		{"### Fixed\n\n- A:\n\n  ```\n  BREAKING\n  ```", "patch", ""},
-		{"### Fixed\n\n- A.\n\n```\nBREAKING\n```", "patch", ""},
-		{"### Fixed\n\n- A <!-- BREAKING -->.\n\n<!-- BREAKING -->", "patch", ""},
-		{"### Fixed\n\n- See [it](https://example.com/BREAKING).", "patch", ""},
-		{"### Removed\n\n<!-- nothing -->", "patch", ""},
+	for _, tt := range []struct{ body, refusal string }{
+		{"### Fixed\n\n- A.", ""},
+		{"### Security\n\n- A.\n\n### Fixed\n\n- B.", ""},
+		{"### Added\n\n- A.", ""},
+		{"### Added\n\n### Fixed\n\n- A.", ""},
+		{"- A.", ""},
+		{"### Removed\n", ""},
+		{"### Fixed\n\n- A.\n\n### Removed\n\n- B.", `CHANGELOG.md:9: an entry stands under "Removed"`},
+		{"### ⚠ BREAKING CHANGES\n\n- A.", `CHANGELOG.md:5: an entry stands under "⚠ BREAKING CHANGES"`},
+		{"### Fixed\n\n- A.\n- BREAKING: B.", "CHANGELOG.md:6: the entry is marked as breaking"},
+		{"### Fixed\n\n- **Breaking:** B.", "marked as breaking"},
+		{"### Fixed\n\n- **Breaking** B.", "marked as breaking"},
+		{"### Fixed\n\n- [breaking] B.", "marked as breaking"},
+		{"### Fixed\n\n- Breaking change: B.", "marked as breaking"},
+		{"### Fixed\n\n- A, which is\n  BREAKING.", "marked as breaking"},
+		{"BREAKING CHANGE: B.", "marked as breaking"},
+		{"### Fixed\n\n- A NON-BREAKING thing, UNBREAKING too.", ""},
+		{"### Fixed\n\n- Breaking news are shown.", ""},
+		{"### Fixed\n\n- No breaking change: A.", ""},
+		{"### Fixed\n\n- `BREAKING` is read.", ""},
+		{"### Fixed\n\n- A:\n\n  ```\n  BREAKING\n  ```", ""},
+		{"### Fixed\n\n- A.\n\n```\nBREAKING\n```", ""},
+		{"### Fixed\n\n- A <!-- BREAKING -->.\n\n<!-- BREAKING -->", ""},
+		{"### Fixed\n\n- See [it](https://example.com/BREAKING).", ""},
+		{"### Removed\n\n<!-- nothing -->", ""},
 	} {
 		s, _ := parse(t, []byte("## [Unreleased]\n\n"+tt.body+"\n")).Unreleased()
-		next := map[string][3]string{"patch": {"0.4.3", "1.4.3", "1.4.3"}, "minor": {"0.5.0", "1.5.0", "1.5.0"}, "breaking": {"0.5.0", "2.0.0", "2.0.0"}}[tt.suggested]
-		for i, current := range []string{"0.4.2", "1.4.2", "1.4.2"} {
-			got := s.Suggest(v(t, current))
-			if got.String() != next[i] {
-				t.Errorf("%q after %s: %s, want %s", tt.body, current, got, next[i])
-			}
-			if err := s.CheckBump(got); err != nil {
-				t.Errorf("%q: what was suggested is refused: %v", tt.body, err)
-			}
-		}
 		for version, fit := range map[string]string{"0.4.3": "a PATCH: release it as a MINOR", "1.4.3-rc.1": "a PATCH: release it as a MAJOR", "1.5.0": "a MINOR: release it as a MAJOR"} {
 			err := s.CheckBump(v(t, version))
 			if tt.refusal == "" {

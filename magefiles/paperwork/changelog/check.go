@@ -2,7 +2,6 @@ package changelog
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 )
@@ -22,22 +21,6 @@ func (s Section) CheckEntries() error {
 func (s Section) CheckDate() error {
 	if s.Date == "" {
 		return s.errorf(s.Line, "the heading %q has no date: want a day of the calendar as YYYY-MM-DD behind the version", s.Heading)
-	}
-	return nil
-}
-
-// CheckLink wants a link that compares the previous version with this one, or
-// names this one's release where previous is the zero value.
-func (s Section) CheckLink(previous decide.Version) error {
-	want := "/releases/tag/" + s.Version.Tag()
-	if !previous.IsZero() {
-		want = "/compare/" + previous.Tag() + "..." + s.Version.Tag()
-	}
-	switch {
-	case s.Link == "":
-		return s.errorf(s.Line, "%s has no link to its changes: want one that ends in %s", s.Version, want)
-	case !strings.HasSuffix(s.Link, want):
-		return s.errorf(s.LinkLine, "the link of %s is %s: want one that ends in %s", s.Version, s.Link, want)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
 )
 
@@ -44,14 +45,11 @@ func TestMergeHotfix(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "merge/"+name+".md", got)
+			testkit.Golden(t, "testdata/merge/"+name+".md", got)
 			f := parse(t, got)
 			s, ok := f.Section(v(t, "0.2.1"))
 			if !ok || len(s.Groups) != 1 || s.Groups[0].Entries[0].Text != "A crash at the first upload." {
 				t.Errorf("0.2.1 is %+v", s)
-			}
-			if err := s.CheckLink(v(t, "0.2.0")); err != nil {
-				t.Error(err)
 			}
 			u, _ := f.Unreleased()
 			if len(u.Groups) != 1 || u.Groups[0].Entries[0].Text != "Something that main has." {

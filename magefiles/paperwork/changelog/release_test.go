@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
 )
 
@@ -82,16 +83,13 @@ func TestRelease(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "release/"+name+".md", got)
+			testkit.Golden(t, "testdata/release/"+name+".md", got)
 			same(t, want.undone(t, got), text)
 
 			g := parse(t, got)
 			after, ok := g.Section(r.Version)
 			if !ok || len(after.Groups) != len(before.Groups) || after.Date != "2026-03-09" {
 				t.Errorf("the section is %+v", after)
-			}
-			if err := after.CheckLink(r.Previous); err != nil {
-				t.Error(err)
 			}
 			if err := g.CheckOrder(r.Version); err != nil {
 				t.Error(err)
@@ -215,7 +213,7 @@ func TestWithdraw(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, "withdraw/"+name+".md", got)
+			testkit.Golden(t, "testdata/withdraw/"+name+".md", got)
 			same(t, withdrawn(name).undone(t, got), text)
 
 			g := parse(t, got)

@@ -3,17 +3,15 @@ package manual
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const file = "docs/releases/gates/v0.4.0.yaml"
 
@@ -24,22 +22,6 @@ func version(t testing.TB, s string) decide.Version {
 		t.Fatal(err)
 	}
 	return v
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
 }
 
 // show writes gates in the form "file:line: name state: detail".
@@ -59,7 +41,7 @@ func show(gates []decide.Gate) []byte {
 func TestNew(t *testing.T) {
 	gates := product.RustShare().Promotion.Manual
 	text := New(version(t, "0.4.0"), gates)
-	golden(t, "testdata/new.yaml", text)
+	testkit.Golden(t, "testdata/new.yaml", text)
 	f, err := Parse(file, text)
 	if err != nil {
 		t.Fatal(err)
@@ -73,7 +55,7 @@ func TestNew(t *testing.T) {
 			t.Errorf("gate %v", g)
 		}
 	}
-	golden(t, "testdata/new.golden", show(got))
+	testkit.Golden(t, "testdata/new.golden", show(got))
 }
 
 func TestNewAnything(t *testing.T) {
@@ -113,7 +95,7 @@ func TestEvaluate(t *testing.T) {
 		{Name: "not applicable, why"},
 		{Name: "not applicable, who"},
 	}
-	golden(t, "testdata/filled.golden", show(f.Evaluate(file, want)))
+	testkit.Golden(t, "testdata/filled.golden", show(f.Evaluate(file, want)))
 	// No file says nothing.
 	for _, g := range (File{}).Evaluate(file, want) {
 		if g.State != decide.Fail || !strings.HasPrefix(g.Detail, file+" is not there") {

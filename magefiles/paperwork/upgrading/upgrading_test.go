@@ -3,7 +3,6 @@ package upgrading
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,9 +11,8 @@ import (
 	"testing"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 const sample = "../../../testdata/rustshare/docs/upgrading.md"
 
@@ -87,18 +85,7 @@ func TestShapes(t *testing.T) {
 			after := add(t, g, v)
 			golden := filepath.Join("testdata", name+".golden")
 			got := []byte(show(g, v) + "\n==== after ====\n" + show(parse(t, after), v) + "\n==== file ====\n" + string(after))
-			if *update {
-				if err := os.WriteFile(golden, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("got\n%s\nwant\n%s", got, want)
-			}
+			testkit.Golden(t, golden, got)
 		})
 	}
 }

@@ -3,7 +3,6 @@ package converge
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,25 +19,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/registries"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
 
-var update = flag.Bool("update", false, "write golden files anew")
-
 func golden(t *testing.T, name string, got []string) {
 	t.Helper()
-	path, text := filepath.Join("testdata", name+".golden"), strings.Join(got, "\n")+"\n"
-	if *update {
-		ok(t, os.MkdirAll("testdata", 0o755))
-		ok(t, os.WriteFile(path, []byte(text), 0o600))
-	}
-	want, err := os.ReadFile(path)
-	ok(t, err)
-	if text != string(want) {
-		t.Errorf("%s differs (run with -update where that is meant):\n%s", path, text)
-	}
+	testkit.Golden(t, "testdata/"+name+".golden", strings.Join(got, "\n")+"\n")
 }
 
 // nothing wants a finished release to be finished: no difference, and no

@@ -30,6 +30,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
@@ -37,22 +38,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
 )
 
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// says wants an error that contains all the parts.
-func says(t testing.TB, err error, parts ...string) {
-	t.Helper()
-	for _, p := range parts {
-		if err == nil || !strings.Contains(err.Error(), p) {
-			t.Errorf("got %v, expected it to say %q", err, p)
-		}
-	}
-}
+var ok, says = testkit.OK, testkit.Says
 
 // commit gives a commit's hash; a later letter is a descendant of an earlier
 // one.

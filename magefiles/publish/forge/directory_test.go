@@ -14,7 +14,10 @@ import (
 	"testing"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 )
+
+var ok, says = testkit.OK, testkit.Says
 
 func asset(name, text string) (Asset, Content) {
 	sum := sha256.Sum256([]byte(text))
@@ -39,23 +42,6 @@ func files(t *testing.T, dir string) map[string]string {
 		t.Fatal(err)
 	}
 	return out
-}
-
-func ok(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// says wants an error that contains all the parts.
-func says(t *testing.T, err error, parts ...string) {
-	t.Helper()
-	for _, p := range parts {
-		if err == nil || !strings.Contains(err.Error(), p) {
-			t.Errorf("got %v, expected it to say %q", err, p)
-		}
-	}
 }
 
 func TestLife(t *testing.T) {

@@ -19,9 +19,12 @@ import (
 	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	kit "github.com/kubedoio/rustshare-release/magefiles/internal/testkit/gitea"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
+
+var ok, says = testkit.OK, testkit.Says
 
 // server is one for all tests: each has a repository of its own.
 var server *kit.Server
@@ -52,23 +55,6 @@ type still struct{}
 
 func (still) Now() time.Time                                   { return time.Now() }
 func (still) Sleep(ctx context.Context, _ time.Duration) error { return context.Cause(ctx) }
-
-func ok(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// says wants an error that contains all the parts.
-func says(t *testing.T, err error, parts ...string) {
-	t.Helper()
-	for _, p := range parts {
-		if err == nil || !strings.Contains(err.Error(), p) {
-			t.Errorf("got %v, expected it to say %q", err, p)
-		}
-	}
-}
 
 func asset(name, text string) (forge.Asset, forge.Content) {
 	sum := sha256.Sum256([]byte(text))

@@ -15,8 +15,11 @@ import (
 	kit "github.com/kubedoio/rustshare-release/magefiles/internal/testkit/github"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
+
+var ok = testkit.OK
 
 // clock goes on only by sleeping.
 type clock struct {
@@ -171,13 +174,6 @@ func (b *bench) settled(t *testing.T) {
 		if want, ok := wanted.Find(a.Name); !ok || a.State != "uploaded" || a.Size != want.Size || a.SHA256 != want.SHA256 {
 			t.Errorf("asset %+v, expected %+v", a, want)
 		}
-	}
-}
-
-func ok(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
