@@ -8,5 +8,6 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/targets"
 )
 
-// Aliases lets a plain `mage hotfix` stand beside hotfix:start.
-var Aliases = map[string]interface{}{"hotfix": targets.Hotfix.Run}
+// Aliases lets a plain `mage hotfix` stand beside hotfix:start, and `mage test`
+// beside test:backend.
+var Aliases = map[string]interface{}{"hotfix": targets.Hotfix.Run, "test": targets.Test.Run}

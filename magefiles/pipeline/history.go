@@ -144,12 +144,7 @@ func (m *maintainer) file(name string) string {
 // of the next version are set aside.
 func (m *maintainer) begin(ctx context.Context, base decide.Version) {
 	m.do(func() error {
-		name := m.Product.Paperwork.Changelog
-		text, err := os.ReadFile(m.file(name))
-		if err != nil {
-			return err
-		}
-		log, err := changelog.Parse(name, text)
+		text, log, err := m.changelog()
 		if err != nil {
 			return err
 		}
@@ -157,7 +152,7 @@ func (m *maintainer) begin(ctx context.Context, base decide.Version) {
 		if section, ok := log.Unreleased(); ok && section.Body != "" {
 			if _, released := log.Section(base); released {
 				cut := strings.Replace(string(text), section.Body+"\n\n", "", 1)
-				if err := os.WriteFile(m.file(name), []byte(cut), 0o644); err != nil {
+				if err := os.WriteFile(m.file(m.Product.Paperwork.Changelog), []byte(cut), 0o644); err != nil {
 					return err
 				}
 			}
@@ -177,6 +172,17 @@ func (m *maintainer) begin(ctx context.Context, base decide.Version) {
 		}
 		return nil
 	})
+}
+
+// changelog is the product's, as it lies in the checkout.
+func (m *maintainer) changelog() ([]byte, *changelog.File, error) {
+	name := m.Product.Paperwork.Changelog
+	text, err := os.ReadFile(m.file(name))
+	if err != nil {
+		return nil, nil, err
+	}
+	log, err := changelog.Parse(name, text)
+	return text, log, err
 }
 
 // resume brings the entries of the next version back, below what was released.
@@ -200,11 +206,7 @@ func (m *maintainer) resume(ctx context.Context) {
 // addEntries puts Markdown under the heading of what is not released.
 func (m *maintainer) addEntries(entries string) error {
 	name := m.Product.Paperwork.Changelog
-	text, err := os.ReadFile(m.file(name))
-	if err != nil {
-		return err
-	}
-	log, err := changelog.Parse(name, text)
+	text, log, err := m.changelog()
 	if err != nil {
 		return err
 	}
@@ -297,12 +299,7 @@ func (m *maintainer) finishHotfix(ctx context.Context, v decide.Version) {
 }
 
 func (m *maintainer) section(v decide.Version) (changelog.Section, bool, error) {
-	name := m.Product.Paperwork.Changelog
-	text, err := os.ReadFile(m.file(name))
-	if err != nil {
-		return changelog.Section{}, false, err
-	}
-	log, err := changelog.Parse(name, text)
+	_, log, err := m.changelog()
 	if err != nil {
 		return changelog.Section{}, false, err
 	}

@@ -12,8 +12,6 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
-	"github.com/kubedoio/rustshare-release/magefiles/make/frontend"
-	"github.com/kubedoio/rustshare-release/magefiles/try/tests"
 )
 
 // StartHotfix makes the branch of a hotfix: from the last stable tag, from the
@@ -146,13 +144,10 @@ func (s *Suite) hotfixGates(ctx context.Context) (gate.HotfixReport, []decide.Ga
 	return report, append(append(gates, versionGate(ref, version)), paper...), nil
 }
 
-// hotfixTries runs what a hotfix has to pass: the affected tests, the launch
-// smoke, and the restore drill where a critical path is touched.
+// hotfixTries runs what a hotfix has to pass: the affected tests and, on a build
+// of the checkout, what the product asks for of a stable release, and of one
+// that touches a critical path. At its tag the release does the latter.
 func (s *Suite) hotfixTries(ctx context.Context, report gate.HotfixReport) []decide.Gate {
-	touched := false
-	for _, f := range report.Files {
-		touched = touched || s.Product.Frontend != nil && strings.HasPrefix(f.Path, s.Product.Frontend.Dir+"/")
-	}
 	var gates []decide.Gate
 	try := func(name string, run func(ctx context.Context, step *term.Step) (string, error)) {
 		g := decide.Gate{Name: name, State: decide.Pass}
@@ -165,95 +160,31 @@ func (s *Suite) hotfixTries(ctx context.Context, report gate.HotfixReport) []dec
 		}
 		gates = append(gates, g)
 	}
+	base := report.Base.Tag()
 	try("test:backend", func(ctx context.Context, step *term.Step) (string, error) {
-		return s.testAffected(ctx, step, report.Base.Tag(), "HEAD")
+		went, err := s.testBackend(ctx, step, base)
+		return went.String(), err
 	})
-	if touched {
+	if s.Product.Frontend != nil {
 		try("test:frontend", func(ctx context.Context, step *term.Step) (string, error) {
-			return "the frontend's tests passed", frontend.Test(ctx, frontend.Options{Dir: s.Dir, Frontend: *s.Product.Frontend, Log: step.Log()})
+			went, err := s.testFrontend(ctx, step, base)
+			return went.String(), err
 		})
 	}
-	try("smoke:launch", func(ctx context.Context, step *term.Step) (string, error) {
-		went, err := s.smoke(ctx, step, SmokeOrder{Journey: "launch"})
-		return fmt.Sprintf("%d steps passed on this machine's own build", len(went.Steps)), err
-	})
+	asked := s.Product.Tries.Stable
 	if len(report.Critical) > 0 {
-		try("drill:restore", func(context.Context, *term.Step) (string, error) {
-			return "", fmt.Errorf("%s touched: drill:restore is no target of this suite yet, so nothing shows that the data survives: run the product's own ./scripts/run-restore-drill.sh and publish with release:stable, which does not ask for it", strings.Join(report.Critical, ", "))
+		asked = slices.Concat(asked, s.Product.Tries.Critical)
+	}
+	if report.Tagged { // the release tries the very image
+		asked = nil
+	}
+	for _, name := range asked {
+		try(name, func(ctx context.Context, step *term.Step) (string, error) {
+			went, err := s.try(ctx, step, TryOrder{Name: name, Backup: s.Getenv(envBackup), Kept: s.Getenv(envKept)})
+			return went.Summary, err
 		})
 	}
 	return gates
-}
-
-// testAffected runs the tests of the crates that a change since base reaches.
-func (s *Suite) testAffected(ctx context.Context, step *term.Step, base, head string) (string, error) {
-	repo := git.Repo{Dir: s.Dir}
-	changed, err := s.changedSources(ctx, repo, base, head)
-	if err != nil {
-		return "", err
-	}
-	found, err := s.ownCargo(ctx)
-	if err != nil {
-		return "", err
-	}
-	scope, err := tests.Affected(ctx, found, s.Dir, changed)
-	if err != nil {
-		return "", err
-	}
-	if !scope.All && len(scope.Crates) == 0 {
-		return "no crate is touched", nil
-	}
-	result, err := tests.Backend(ctx, tests.Options{Cargo: found, Dir: s.Dir, Scope: scope, TargetDir: s.CargoTarget, Log: step.Log()})
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%s: %d passed", scope, result.Passed), nil
-}
-
-// ownCargo gives the cargo that builds this machine's own target.
-func (s *Suite) ownCargo(ctx context.Context) (string, error) {
-	triple := s.Product.Cargo.Targets[0].Triple
-	found, err := cargo.Find(ctx, s.Dir, []string{triple})
-	if err != nil {
-		return "", err
-	}
-	return found.For(triple).Cargo, nil
-}
-
-// changedSources lists what changed between two commits and may change what the
-// crates do: paperwork, the frontend and CI's own files are left out, and so are
-// files in which the product's version alone is another.
-func (s *Suite) changedSources(ctx context.Context, repo git.Repo, base, head string) ([]string, error) {
-	paths, err := repo.Changed(ctx, base, head)
-	if err != nil {
-		return nil, err
-	}
-	none := slices.Concat(s.Product.Paperwork.Paths, []string{".github/**", ".release/**"})
-	if f := s.Product.Frontend; f != nil {
-		none = append(none, f.Dir+"/**")
-	}
-	core, err := cargo.ProductVersion(s.Dir, s.Product.Cargo.Package)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, path := range paths {
-		if gate.Matches(none, path) {
-			continue
-		}
-		was, err := s.withVersion(ctx, repo, base, core, path)
-		if err != nil {
-			return nil, err
-		}
-		is, err := repo.ReadFile(ctx, head, path)
-		if err != nil && !errors.Is(err, git.ErrNoFile) {
-			return nil, err
-		}
-		if was == nil || string(was) != string(is) {
-			out = append(out, path)
-		}
-	}
-	return out, nil
 }
 
 // printHotfix writes what a hotfix is and what was found.

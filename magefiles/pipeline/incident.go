@@ -11,6 +11,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/atomicfile"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/markdown"
 	"github.com/kubedoio/rustshare-release/magefiles/paperwork/changelog"
 )
 
@@ -61,15 +62,7 @@ func (s *Suite) incident(ctx context.Context, v decide.Version, out rolledBack) 
 }
 
 func incidentText(out rolledBack) string {
-	return fmt.Sprintf("%s Use %s instead.", sentence(out.Reason), out.Use)
-}
-
-// sentence ends a text as one.
-func sentence(text string) string {
-	if text == "" || text[len(text)-1] == '.' || text[len(text)-1] == '!' || text[len(text)-1] == '?' {
-		return text
-	}
-	return text + "."
+	return fmt.Sprintf("%s Use %s instead.", markdown.Sentence(out.Reason), out.Use)
 }
 
 // mainTip names the tip of the main branch: the home remote's, else the local

@@ -48,6 +48,8 @@ func TestMain(m *testing.M) {
 		err = runChild([]byte(order))
 	case size != "":
 		err = memoryChild(size)
+	case os.Getenv(triedEnv) != "":
+		err = triedChild(os.Getenv(triedEnv))
 	default:
 		os.Exit(m.Run())
 	}

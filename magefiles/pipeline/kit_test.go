@@ -11,9 +11,12 @@ import (
 	"testing"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
+
+var ok, says = testkit.OK, testkit.Says
 
 // root is the top of this repository.
 func root(t testing.TB) string {
@@ -100,23 +103,6 @@ func (w *world) live(ctx context.Context) {
 	for _, e := range w.history.Episodes {
 		if err := w.play(ctx, e); err != nil {
 			w.t.Fatalf("%s: %v\n%s", e.Ref, err, w.log)
-		}
-	}
-}
-
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// says wants an error with all the parts in its text.
-func says(t testing.TB, err error, parts ...string) {
-	t.Helper()
-	for _, p := range parts {
-		if err == nil || !strings.Contains(err.Error(), p) {
-			t.Errorf("got %v, expected it to say %q", err, p)
 		}
 	}
 }

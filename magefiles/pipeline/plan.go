@@ -14,6 +14,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/doctor"
 	"github.com/kubedoio/rustshare-release/magefiles/gate"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/markdown"
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
@@ -139,7 +140,11 @@ func (s *Suite) plan(ctx context.Context, name, why string, reg *registry.Regist
 	if !ref.Version.IsZero() && unread == nil {
 		p.Gates = append(p.Gates, publishedGate(ref.Version, src.Commit, now))
 	}
-	return start{p, src, repo, candidate, paper}, nil
+	from := start{p, src, repo, candidate, paper}
+	if unread == nil {
+		from.plan.Tries, err = s.policy(ctx, from, reg)
+	}
+	return from, err
 }
 
 // find gives the checkout and what is to be released: see [gate.FindRef].
@@ -201,7 +206,7 @@ func (s *Suite) withdrawn(ctx context.Context, reg *registry.Registry, v decide.
 		return all, nil, err
 	}
 	return all, &decide.Gate{Name: "withdrawn", State: decide.Warning, Evidence: d.Digest.String(), Detail: fmt.Sprintf(
-		"%s is withdrawn: %s No rolling tag moves to it; `go run . release:restore %s` takes the withdrawal back", v, sentence(said.Reason), v)}, nil
+		"%s is withdrawn: %s No rolling tag moves to it; `go run . release:restore %s` takes the withdrawal back", v, markdown.Sentence(said.Reason), v)}, nil
 }
 
 // pointed is what a tag points at.
@@ -303,6 +308,7 @@ func (s *Suite) printPlan(p decide.Plan) error {
 		{"image", p.Image},
 		{"platforms", strings.Join(p.Platforms, ", ")},
 		{"assets", strings.Join(p.Assets, ", ")},
+		{"has to pass", or(strings.Join(p.Tries, ", "), "nothing")},
 	}
 	if err := s.UI.Table(s.Out, []string{"plan", ""}, rows); err != nil {
 		return err

@@ -22,7 +22,8 @@ import (
 )
 
 // publish brings registry and forge to where the bundle says, and proves the
-// result. A dry run only compares.
+// result: what the image had to pass has to be attested on it. A dry run only
+// compares.
 func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from start, reg *registry.Registry, f forge.Forge, key *attest.Key, o Order) (outcome, error) {
 	var tags []decide.Tag
 	for _, t := range from.plan.Tags {
@@ -41,7 +42,7 @@ func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from s
 	out := outcome{Plan: from.plan, Source: from.source, Digest: want.Image}
 	p := s.publisher(reg, f, key.PublicPEM(), func(v decide.Version) verify.Expect {
 		if v.IsZero() || v.Compare(from.plan.Ref.Version) == 0 {
-			return verify.Expect{Source: s.Product.Source, Commit: from.plan.Commit, Ref: from.source.FullRef}
+			return verify.Expect{Source: s.Product.Source, Commit: from.plan.Commit, Ref: from.source.FullRef, Require: from.plan.Tries}
 		}
 		return s.expectTag(v)
 	})
@@ -167,7 +168,9 @@ func moved(actions []converge.Action) []string {
 // be empty.
 type VerifyQuery struct {
 	Image, Key, Commit, Tag string
-	JSON                    bool
+	// Require names what the image must have passed: see [verify.Require].
+	Require []string
+	JSON    bool
 }
 
 // Verify proves an image from the registry alone.
@@ -195,7 +198,7 @@ func (s *Suite) Verify(ctx context.Context, q VerifyQuery) error {
 	if err != nil {
 		return err
 	}
-	expect := verify.Expect{Source: s.Product.Source, Commit: q.Commit}
+	expect := verify.Expect{Source: s.Product.Source, Commit: q.Commit, Require: q.Require}
 	if q.Tag != "" {
 		expect.Ref = "refs/tags/" + strings.TrimPrefix(q.Tag, "refs/tags/")
 	}

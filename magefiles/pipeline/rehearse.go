@@ -55,6 +55,9 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 	if err := (&Suite{Product: s.Product, Dir: sample}).require(ctx, "rehearse"); err != nil {
 		return err
 	}
+	if r.Stack, err = s.rehearsalStack(ctx, sample); err != nil {
+		return err
+	}
 	if r.CargoTarget, err = cacheDir("rehearse", s.Product.Name, "target"); err != nil {
 		return err
 	}
@@ -195,7 +198,7 @@ func (r *rehearsal) play(ctx context.Context, e episode) error {
 		}
 		r.rows = append(r.rows, []string{
 			"release " + out.Plan.Ref.Name, out.Plan.Version, shortDigest(out.Digest.String()), signed,
-			out.sboms(), out.provenance(), out.moved(),
+			out.sboms(), out.provenance(), or(strings.Join(out.Plan.Tries, " "), "nothing"), out.moved(),
 		})
 		return nil
 	})
@@ -214,13 +217,13 @@ func (r *rehearsal) rolledBack(out rolledBack, err error) error {
 	if !out.Withdrawn {
 		what = "restore"
 	}
-	r.rows = append(r.rows, []string{what + " " + out.Version.Tag(), out.Version.String(), shortDigest(out.Digest), "", "", "", or(strings.Join(out.Moved, " "), "nothing")})
+	r.rows = append(r.rows, []string{what + " " + out.Version.Tag(), out.Version.String(), shortDigest(out.Digest), "", "", "", "", or(strings.Join(out.Moved, " "), "nothing")})
 	return nil
 }
 
 // table is what a rehearsal ends with.
 func (r *rehearsal) table() error {
-	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "provenance", "what changed"}, r.rows)
+	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "provenance", "passed", "what changed"}, r.rows)
 }
 
 // sample is the product to rehearse: the working directory where it is a

@@ -18,6 +18,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/run"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
@@ -26,6 +27,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
+	"github.com/kubedoio/rustshare-release/magefiles/record"
 	"github.com/kubedoio/rustshare-release/magefiles/try/journey"
 	"github.com/kubedoio/rustshare-release/magefiles/try/stack"
 )
@@ -41,7 +43,7 @@ func TestRehearsal(t *testing.T) {
 	p := product.RustShare()
 	var out bytes.Buffer
 	none := func(string) string { return "" }
-	s, err := New(Suite{Product: p, Dir: root(t), Getenv: none, UI: term.New(testLog{t}, none), Out: &out})
+	s, err := New(Suite{Product: p, Dir: root(t), Stack: onProcess, Getenv: none, UI: term.New(testLog{t}, none), Out: &out})
 	ok(t, err)
 	kept := filepath.Join(t.TempDir(), "kept")
 	ok(t, s.Rehearse(t.Context(), kept, ""))
@@ -104,12 +106,21 @@ func TestRehearsal(t *testing.T) {
 	t.Run("hotfix at its tag", func(t *testing.T) { hotfixAtItsTag(t, s, kept, image) })
 	t.Run("SBOM is cargo tree", func(t *testing.T) { sbomIsCargoTree(t, kept, b, p) })
 	t.Run("cosign", func(t *testing.T) { cosignIsContent(t, kept, image, b) })
+	t.Run("validation record", func(t *testing.T) { validates(t, s, kept, image) })
 	t.Run("verify in an empty directory", func(t *testing.T) {
 		s := *s
 		s.Dir = t.TempDir()
 		q := VerifyQuery{Image: image + ":latest", Key: filepath.Join(kept, rehearsedKeys, "cosign.pub"), Tag: "v0.2.0"}
 		ok(t, s.Verify(t.Context(), q))
-		q.Tag = "v0.1.0"
+		q.Require = []string{"smoke:launch", "smoke:launch@process", "gates"}
+		ok(t, s.Verify(t.Context(), q))
+		q.Require = []string{"smoke:launch@compose"}
+		says(t, s.Verify(t.Context(), q), "smoke:launch@compose was asked for", "smoke:launch@process (PASSED)")
+		q.Require = []string{"smoke:pilot"} // the candidate has passed that
+		says(t, s.Verify(t.Context(), q), "smoke:pilot was asked for")
+		q.Image, q.Tag = image+":0.2.0-rc.1", "v0.2.0-rc.1"
+		ok(t, s.Verify(t.Context(), q))
+		q.Image, q.Tag, q.Require = image+":latest", "v0.1.0", nil
 		says(t, s.Verify(t.Context(), q), "refs/tags/v0.1.0", "refs/tags/v0.2.0")
 	})
 	t.Run("same commits, same digests", func(t *testing.T) {
@@ -142,7 +153,7 @@ func binaryWorks(t *testing.T, b *bundle.Bundle, p product.Product) {
 	parent := filepath.Join(t.TempDir(), "a b%20c") // a name that needs care
 	ok(t, os.Mkdir(parent, 0o700))
 	open := func(o stack.ProcessOptions) *stack.Process {
-		o.Binary, o.Digest, o.Parent = b.Path(d.Digest), d.Digest.String(), parent
+		o.Run, o.Binary, o.Digest, o.Parent = *p.Run, b.Path(d.Digest), d.Digest.String(), parent
 		s, err := stack.OpenProcess(ctx, o)
 		ok(t, err)
 		t.Cleanup(func() { ok(t, s.Destroy(context.WithoutCancel(ctx))) })
@@ -198,7 +209,7 @@ func binaryWorks(t *testing.T, b *bundle.Bundle, p product.Product) {
 }
 
 // hotfixAtItsTag has the hotfix's own target do all that it asks for, and find
-// that the release is out. The journey goes through a build of its checkout.
+// that the release is out and its image was tried.
 func hotfixAtItsTag(t *testing.T, s *Suite, kept, image string) {
 	h := *s
 	var out bytes.Buffer
@@ -215,7 +226,7 @@ func hotfixAtItsTag(t *testing.T, s *Suite, kept, image string) {
 	ok(t, repo.Switch(t.Context(), h.Product.Branches.Hotfix+"v0.1.1", ""))
 	defer func() { ok(t, repo.Switch(t.Context(), h.Product.Branches.Main, "")) }()
 	ok(t, h.Hotfix(t.Context(), Order{}))
-	for _, part := range []string{"CHANGELOG.md", "no crate is touched", "steps passed on this machine's own build", "v0.1.1 (stable)", "tags moved  none"} {
+	for _, part := range []string{"CHANGELOG.md", "no crate is touched", "v0.1.1 (stable)", "tags moved  none"} {
 		if !strings.Contains(out.String(), part) {
 			t.Errorf("hotfix does not say %q:\n%s", part, &out)
 		}
@@ -223,14 +234,34 @@ func hotfixAtItsTag(t *testing.T, s *Suite, kept, image string) {
 	if strings.Contains(out.String(), "FAIL") {
 		t.Errorf("hotfix says\n%s", &out)
 	}
-	reports, err := filepath.Glob(h.dist(smokeDir, "*-launch.env"))
-	ok(t, err)
-	if len(reports) != 1 {
-		t.Fatalf("the journey's reports are %q", reports)
+}
+
+// validates writes the record of a promoted release.
+func validates(t *testing.T, s *Suite, kept, image string) {
+	v := *s
+	var out bytes.Buffer
+	v.Out, v.Dir, v.Dist, v.Image = &out, filepath.Join(kept, rehearsedCheckout), filepath.Join(kept, "dist"), image
+	ok(t, v.Validation(t.Context(), "v0.2.0", true))
+	var said validated
+	ok(t, json.Unmarshal(out.Bytes(), &said))
+	if said.Verdict != record.Pass {
+		t.Errorf("the verdict is %s", said.Verdict)
 	}
-	r, err := journey.Read(reports[0])
-	if err != nil || r.Status != journey.Passed {
-		t.Errorf("the journey's report is %+v, %v", r, err)
+	text, err := os.ReadFile(said.Markdown)
+	ok(t, err)
+	ok(t, os.Remove(said.Markdown)) // the checkout is clean again
+	for _, part := range []string{
+		"# RustShare v0.2.0: validation record", "| PASS | identity |", "| PASS | staging deployment |",
+		"| PASS | smoke:launch@process |", "| PASS | smoke:pilot@process of v0.2.0-rc.1 |", "| upgrade drill |",
+	} {
+		if !strings.Contains(string(text), part) {
+			t.Errorf("the record does not say %q:\n%s", part, text)
+		}
+	}
+	page, err := os.ReadFile(said.HTML)
+	ok(t, err)
+	if !bytes.Contains(page, []byte("smoke:pilot@process")) {
+		t.Error("the page has no pilot run")
 	}
 }
 
@@ -310,7 +341,11 @@ func cosignIsContent(t *testing.T, kept, image string, b *bundle.Bundle) {
 	}
 	for _, subject := range subjects {
 		ok(t, cosign(slices.Concat([]string{"verify"}, flags, []string{subject})...))
-		for _, kind := range []string{"slsaprovenance1", "spdxjson", "cyclonedx"} {
+		kinds := []string{"slsaprovenance1", "spdxjson", "cyclonedx"}
+		if subject == subjects[0] {
+			kinds = append(kinds, intoto.TestResult)
+		}
+		for _, kind := range kinds {
 			ok(t, cosign(slices.Concat([]string{"verify-attestation", "--type", kind}, flags, []string{subject})...))
 		}
 	}

@@ -82,7 +82,7 @@ func (s *Suite) Release(ctx context.Context, o Order) error {
 }
 
 // release is the way of every release: plan, gates, binaries and frontend,
-// image, proofs, publication. A step that is done already is not done again.
+// image, tries, proofs, publication. A step that is done already is not done again.
 func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error) {
 	begun := time.Now()
 	reg, f, err := s.open(ctx, o.DryRun)
@@ -101,6 +101,9 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 			return err
 		}
 		if err := s.refuse(from.plan, o.Channels); err != nil {
+			return err
+		}
+		if err := s.canTry(ctx, from.plan.Tries); err != nil {
 			return err
 		}
 		if key, err = s.key(); err != nil {
@@ -135,6 +138,9 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 		}
 		from.plan.Gates = append(from.plan.Gates, g)
 	}
+	if err := s.prove(ctx, ui, b, from, reg.Registry); err != nil {
+		return outcome{}, err
+	}
 	if err := s.finish(ctx, ui, b, key); err != nil {
 		return outcome{}, err
 	}
@@ -142,7 +148,7 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 	if err != nil || o.DryRun {
 		return out, err
 	}
-	return out, s.record(b, binaries, begun, out, o)
+	return out, s.record(b, binaries, begun, out, from.candidate, o)
 }
 
 // refuse stops a release that a gate refuses, or that another target is for.
@@ -228,7 +234,11 @@ func (s *Suite) finish(ctx context.Context, ui runner, b *bundle.Bundle, key *at
 		return err
 	}
 	return ui.Run(ctx, "signatures and attestations", func(ctx context.Context, step *term.Step) error {
-		made, err := attest.Write(ctx, b, s.Product, attest.Options{Signer: key, Builder: s.builder()})
+		results, err := results(b)
+		if err != nil {
+			return err
+		}
+		made, err := attest.Write(ctx, b, s.Product, attest.Options{Signer: key, Builder: s.builder(), Results: results})
 		if err != nil {
 			return err
 		}
@@ -251,11 +261,14 @@ func (s *Suite) baseRegistry(ctx context.Context) ([]remote.Option, error) {
 }
 
 // record leaves the evidence in the bundle.
-func (s *Suite) record(b *bundle.Bundle, binaries []cargo.Binary, begun time.Time, out outcome, o Order) error {
+func (s *Suite) record(b *bundle.Bundle, binaries []cargo.Binary, begun time.Time, out outcome, from *gate.Promoted, o Order) error {
 	r := record.Record{
 		Plan: out.Plan, Digest: out.Digest.String(),
 		Started: begun.UTC(), Finished: time.Now().UTC(),
 		Verification: out.Report, Sent: out.Sent,
+	}
+	if from != nil {
+		r.Candidate = &record.Candidate{Tag: from.Tag, Digest: from.Digest}
 	}
 	for _, a := range out.Actions {
 		if _, skipped := a.(converge.Skip); skipped {

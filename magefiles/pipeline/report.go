@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/markdown"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 )
 
@@ -26,7 +27,7 @@ func (s *Suite) printReport(r verify.Report, asJSON bool) error {
 		return err
 	}
 	if w := r.Withdrawn; w != nil {
-		said := fmt.Sprintf("\nWITHDRAWN: %s: %s", w.Version, sentence(w.Reason))
+		said := fmt.Sprintf("\nWITHDRAWN: %s: %s", w.Version, markdown.Sentence(w.Reason))
 		if w.Use != "" {
 			said += " Use " + w.Use + " instead."
 		}

@@ -4,38 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 
-	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
-	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/try/journey"
-	"github.com/kubedoio/rustshare-release/magefiles/try/stack"
 )
 
-// smokeDir is where the reports of journeys lie, below dist.
+// smokeDir is where the reports of journeys through a running product lie,
+// below dist.
 const smokeDir = "smoke"
 
-// journeys are those that can be asked for by name.
-var journeys = map[string]func(context.Context, journey.Target, journey.Watch) (journey.Report, error){
-	"launch": journey.Launch,
-	"beta":   journey.Beta,
-}
-
-// SmokeOrder asks for a journey through a running product.
+// SmokeOrder asks for a journey through a product that runs already.
 type SmokeOrder struct {
-	// Journey is "launch" or "beta".
+	// Journey is "launch", "beta", "pilot" or "postRestore".
 	Journey string
-	// URL is where the product answers; empty for one that is built from the
-	// checkout and run here for this alone.
-	URL  string
+	URL     string
+	// Kept is the report (.env) of a journey that left data: postRestore looks
+	// for it. It may be empty.
+	Kept string
 	JSON bool
 }
 
-// Smoke goes on a journey through the product and prints its steps.
+// Smoke goes on a journey through a running product and prints its steps.
 func (s *Suite) Smoke(ctx context.Context, o SmokeOrder) error {
 	var report journey.Report
 	err := s.UI.Run(ctx, "smoke:"+o.Journey, func(ctx context.Context, step *term.Step) (err error) {
@@ -55,102 +46,84 @@ func (s *Suite) Smoke(ctx context.Context, o SmokeOrder) error {
 		for _, r := range st.Requests {
 			sent = append(sent, r.Method+" "+r.Path)
 		}
-		rows = append(rows, []string{st.Name, string(st.Outcome), term.Elapsed(st.Took), strings.Join(sent, ", ")})
+		rows = append(rows, []string{st.Name, string(st.Outcome), term.Elapsed(st.Took), strings.Join(slices.Compact(sent), ", ")})
 	}
 	return errors.Join(err, s.UI.Table(s.Out, []string{"step", "outcome", "time", "requests"}, rows))
 }
 
-// smoke is the work of [Suite.Smoke]. Its report lies in dist/smoke.
+// smoke is the work of [Suite.Smoke]. Its report lies in dist/smoke, or in
+// REPORT_DIR.
 func (s *Suite) smoke(ctx context.Context, step *term.Step, o SmokeOrder) (report journey.Report, err error) {
-	travel, ok := journeys[o.Journey]
-	if !ok || !slices.Contains(s.Product.Journeys, o.Journey) {
-		return report, fmt.Errorf("%s names no journey %q (Product.Journeys), so nothing shows that it works: try it by hand, and publish with release:stable, which does not ask for it", s.Product.Name, o.Journey)
+	if err := s.speaks(o.Journey); err != nil {
+		return report, err
 	}
+	kept, err := s.keptBy(or(o.Kept, s.Getenv(envKept)))
+	if err != nil {
+		return report, err
+	}
+	admin, viewer := s.accounts()
 	target := journey.Target{
-		URL:    o.URL,
-		Admin:  s.account("admin", "ADMIN_EMAIL", "ADMIN_PASSWORD", "RUSTSHARE_ADMIN_PASSWORD"),
-		Viewer: s.account("viewer", "VIEWER_EMAIL", "VIEWER_PASSWORD", "RUSTSHARE_DEMO_VIEWER_PASSWORD"),
+		URL: o.URL, Admin: admin, Viewer: viewer,
+		PublicShareToken: s.secret("PUBLIC_SHARE_TOKEN"), PublicSharePassword: s.secret("PUBLIC_SHARE_PASSWORD"),
+		AllowSkipPublicShare: s.Getenv("ALLOW_SKIP_PUBLIC_SHARE") == "true",
 	}
-	if o.URL == "" {
-		binary, berr := s.nativeBinary(ctx, step)
-		if berr != nil {
-			return report, berr
-		}
-		p, perr := stack.OpenProcess(ctx, stack.ProcessOptions{Binary: binary})
-		if perr != nil {
-			return report, perr
-		}
-		defer func() { err = errors.Join(err, leaked(ctx, p), p.Destroy(ctx)) }()
-		for _, secret := range p.Secrets().Values() {
-			s.UI.Mask(secret)
-		}
-		if err := p.Start(ctx); err != nil {
-			return report, err
-		}
-		target.URL = p.URL()
-		target.Admin.Password, target.Viewer.Password = p.Secrets()["RUSTSHARE_ADMIN_PASSWORD"], p.Secrets()["RUSTSHARE_DEMO_VIEWER_PASSWORD"]
-	}
-	report, err = travel(ctx, target, func(st journey.Step) {
+	watch := func(st journey.Step) {
 		if st.Outcome != journey.Running {
 			step.Println("%s: %s", st.Name, st.Outcome)
 		}
-	})
-	if report.Status == "" { // it did not set out
-		return report, err
 	}
-	dir := s.dist(smokeDir)
-	if made := os.MkdirAll(dir, 0o755); made != nil {
-		return report, errors.Join(err, made)
+	switch o.Journey {
+	case "launch":
+		report, err = journey.Launch(ctx, target, watch)
+	case "beta":
+		report, err = journey.Beta(ctx, target, watch)
+	case "pilot":
+		report, err = journey.Pilot(ctx, target, watch)
+	default:
+		report, err = journey.PostRestore(ctx, target, kept, watch)
+		if err == nil && kept.Preserved {
+			report, err = journey.Verify(ctx, target, kept, watch)
+		}
 	}
-	_, written := report.Write(dir)
-	return report, errors.Join(err, written)
+	return report, errors.Join(err, written(report, or(s.Getenv(envReports), s.dist(smokeDir))))
 }
 
-// leaked says which secrets of its run stand in the logs of a stack.
-func leaked(ctx context.Context, p *stack.Process) error {
-	leaks, err := p.Leaks(context.WithoutCancel(ctx))
-	for _, l := range leaks {
-		err = errors.Join(err, fmt.Errorf("the log of the %s holds the value of %s: a secret must never be logged", l.Service, l.Secret))
+// speaks wants a product that the journeys are made for.
+func (s *Suite) speaks(name string) error {
+	if len(s.Product.Journeys) == 0 || (slices.Contains([]string{"launch", "beta"}, name) && !slices.Contains(s.Product.Journeys, name)) {
+		return fmt.Errorf("%s names no journey that shows %s (Product.Journeys), so nothing here can try it: do so by hand", s.Product.Name, name)
 	}
-	return err
+	return nil
+}
+
+// keptBy reads what a journey left, by the file with its report.
+func (s *Suite) keptBy(file string) (journey.Kept, error) {
+	if file == "" {
+		return journey.Kept{}, nil
+	}
+	report, err := journey.Read(file)
+	return report.Kept, err
+}
+
+// secret reads a variable that no log may show.
+func (s *Suite) secret(name string) string {
+	value := s.Getenv(name)
+	s.UI.Mask(value)
+	return value
+}
+
+// accounts are those that the environment names, for a product that is not ours
+// to make.
+func (s *Suite) accounts() (admin, viewer journey.Account) {
+	return s.account("admin", "ADMIN_EMAIL", "ADMIN_PASSWORD", "RUSTSHARE_ADMIN_PASSWORD"),
+		s.account("viewer", "VIEWER_EMAIL", "VIEWER_PASSWORD", "RUSTSHARE_DEMO_VIEWER_PASSWORD")
 }
 
 // account reads who travels; passwords may have either of two names.
 func (s *Suite) account(name, email string, passwords ...string) journey.Account {
 	a := journey.Account{Email: or(s.Getenv(email), name+"@localhost")}
 	for _, p := range passwords {
-		a.Password = or(a.Password, s.Getenv(p))
+		a.Password = or(a.Password, s.secret(p))
 	}
-	s.UI.Mask(a.Password)
 	return a
-}
-
-// nativeBinary builds the product for this machine from the checkout.
-func (s *Suite) nativeBinary(ctx context.Context, step *term.Step) (string, error) {
-	repo, err := git.Open(ctx, s.Dir)
-	if err != nil {
-		return "", err
-	}
-	head, err := repo.Head(ctx)
-	if err != nil {
-		return "", err
-	}
-	at, err := repo.CommitTime(ctx, head)
-	if err != nil {
-		return "", err
-	}
-	for _, t := range s.Product.Cargo.Targets {
-		if t.OS != runtime.GOOS || t.Arch != runtime.GOARCH {
-			continue
-		}
-		made, err := cargo.Build(ctx, cargo.Options{
-			Dir: s.Dir, Cargo: s.Product.Cargo, Only: t.Triple, Commit: head, CommitTime: at,
-			TargetDir: s.CargoTarget, Log: step.Log(),
-		})
-		if err != nil {
-			return "", err
-		}
-		return made[0].Path, nil
-	}
-	return "", fmt.Errorf("%s is not built for %s/%s, so it cannot be run here: name a running one with -url", s.Product.Name, runtime.GOOS, runtime.GOARCH)
 }

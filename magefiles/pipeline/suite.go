@@ -45,6 +45,9 @@ type Suite struct {
 	Forge forge.Forge
 	// Who commits and tags (default: what git's configuration says).
 	Who *git.Identity
+	// Stack is the kind of stack that things are tried on (default:
+	// RELEASE_STACK, or Docker Compose where the product has files for it).
+	Stack string
 	// Clock is the time of nightly tags, commits and tags (default: now).
 	Clock time.Time
 }

@@ -69,11 +69,12 @@ func (Release) Publish(ctx context.Context, tag, why, parts *string, dryRun, jso
 // Verify proves a published image from the registry alone; works in an empty directory.
 // IMAGE is a reference by tag or by digest, -key a file with cosign's public
 // key (default: the one that the product's checkout pins). -commit and -tag
-// are what the provenance must name, where given.
-func (Release) Verify(ctx context.Context, image string, key, commit, tag *string, json *bool) error {
+// are what the provenance must name, where given. -require names what the image
+// must have passed, separated by commas: "smoke:pilot", "drill:restore@compose".
+func (Release) Verify(ctx context.Context, image string, key, commit, tag, require *string, json *bool) error {
 	return run(func(s *pipeline.Suite) error {
 		return s.Verify(ctx, pipeline.VerifyQuery{
-			Image: image, Key: value(key), Commit: value(commit), Tag: value(tag), JSON: value(json),
+			Image: image, Key: value(key), Commit: value(commit), Tag: value(tag), Require: list(require), JSON: value(json),
 		})
 	})
 }

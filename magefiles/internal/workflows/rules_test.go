@@ -54,6 +54,7 @@ type job struct {
 }
 
 type step struct {
+	If    string            `yaml:"if"`
 	Uses  string            `yaml:"uses"`
 	With  map[string]any    `yaml:"with"`
 	Run   string            `yaml:"run"`

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/rhysd/actionlint"
 
 	"github.com/kubedoio/rustshare-release/magefiles/product"
@@ -200,5 +201,56 @@ func TestTargets(t *testing.T) {
 	}
 	if calls < 6 {
 		t.Errorf("only %d calls of mage were found", calls)
+	}
+}
+
+// TestEvidence: whatever tries an image has Docker for it, and leaves what came
+// of it also where it failed.
+func TestEvidence(t *testing.T) {
+	var action struct {
+		Inputs map[string]struct {
+			Default string `yaml:"default"`
+		} `yaml:"inputs"`
+	}
+	text := read(t, filepath.Join(sample, ".github", "actions", "suite", "action.yml"))
+	if err := yaml.Unmarshal([]byte(text), &action); err != nil {
+		t.Fatal(err)
+	}
+	found, _ := files(t, sample)
+	tried := 0
+	for _, path := range found {
+		for name, j := range parse(t, read(t, path)).Jobs {
+			var docker, tries, record, kept bool
+			validated := true
+			for _, s := range j.Steps {
+				if s.Uses == "./.github/actions/suite" {
+					needs, ok := s.With["needs"].(string)
+					if !ok {
+						needs = action.Inputs["needs"].Default
+					}
+					docker = slices.Contains(strings.Fields(needs), "docker")
+				}
+				for _, c := range mageCalls(s.Run) {
+					tries = tries || c.target == "hotfix" || strings.HasPrefix(c.target, "release:")
+					if c.target == "release:publish" {
+						validated = false
+					}
+					record = record || c.target == "report:validation" && s.If == "always()"
+				}
+				if strings.HasPrefix(s.Uses, "actions/upload-artifact@") && s.If == "always()" {
+					kept = strings.Contains(fmt.Sprint(s.With["path"]), "dist/tries")
+				}
+			}
+			if !tries {
+				continue
+			}
+			tried++
+			if !docker || !kept || !validated && !record {
+				t.Errorf("%s: job %s tries an image; installs docker: %t, keeps dist/tries: %t, writes the validation record of a tag: %t", path, name, docker, kept, validated || record)
+			}
+		}
+	}
+	if tried < 5 {
+		t.Errorf("only %d jobs that try an image were found", tried)
 	}
 }
