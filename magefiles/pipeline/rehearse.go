@@ -223,7 +223,11 @@ func (r *rehearsal) rolledBack(out rolledBack, err error) error {
 
 // table is what a rehearsal ends with.
 func (r *rehearsal) table() error {
-	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "provenance", "passed", "what changed"}, r.rows)
+	passed := "passed"
+	if r.Stack != "" {
+		passed += " (" + r.Stack + ")"
+	}
+	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "provenance", passed, "what changed"}, r.rows)
 }
 
 // sample is the product to rehearse: the working directory where it is a
