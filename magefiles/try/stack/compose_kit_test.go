@@ -87,7 +87,7 @@ func scratch(t *testing.T, change func(*v1.Config)) v1.Image {
 func needDocker(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it starts containers")
+		t.Skip("-short: it starts containers")
 	}
 	if err := stack.DockerAnswers(t.Context()); err != nil {
 		t.Fatal(err)
