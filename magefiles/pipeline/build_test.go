@@ -39,6 +39,9 @@ func contents(t *testing.T, dir string) (lines []string) {
 	ok(t, err)
 	for _, role := range []bundle.Role{bundle.Binary, bundle.File, bundle.Image, bundle.Artifact, bundle.Tagged} {
 		for _, d := range b.Entries(role) {
+			if d.Annotations[bundle.TitleKey] == "index.result.gates" {
+				continue // what the gates saw, and when, is each run's own
+			}
 			lines = append(lines, fmt.Sprintf("%s %s %s", role, d.Digest, slices.Sorted(maps.Values(d.Annotations))))
 		}
 	}

@@ -56,6 +56,9 @@ func Write(ctx context.Context, b *bundle.Bundle, p product.Product, checkout st
 		}
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	// Nothing is begun before all that is wanted was found: what was begun would
+	// go on behind the caller's back.
+	var work []func() error
 	for _, t := range p.Cargo.Targets {
 		binary, ok := b.Find(bundle.Binary, t.Asset)
 		if !ok {
@@ -65,8 +68,12 @@ func Write(ctx context.Context, b *bundle.Bundle, p product.Product, checkout st
 		if err != nil {
 			return err
 		}
-		group.Go(func() error { return writeBinary(ctx, b, p, t, binary) })
-		group.Go(func() error { return writeImage(ctx, b, p, t, binary, image, npm) })
+		work = append(work,
+			func() error { return writeBinary(ctx, b, p, t, binary) },
+			func() error { return writeImage(ctx, b, p, t, binary, image, npm) })
+	}
+	for _, do := range work {
+		group.Go(do)
 	}
 	return group.Wait()
 }
