@@ -103,7 +103,7 @@ func (g *GitHub) send(ctx context.Context, id int64, a forge.Asset, content forg
 	}
 	var made github.ReleaseAsset
 	_, err = g.client.Do(ctx, req, &made)
-	if fault := body.current().Fault(); fault != nil {
+	if fault := body.current().Finish(); fault != nil {
 		return nil, fault
 	}
 	if refused(err, "name", "already_exists") {

@@ -23,6 +23,7 @@ type Content struct {
 	sha256 string
 	n      int64
 	fault  error
+	closed bool
 }
 
 // NewContent wants size bytes with this checksum, lower-case hex, of r.
@@ -35,6 +36,20 @@ func NewContent(r io.ReadCloser, size int64, sum string) *Content {
 func (c *Content) Fault() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.fault
+}
+
+// Finish is [Content.Fault] once the file was sent: it looks whether the content
+// ends where it should. The network does so too, but may not have come to it when
+// the answer arrives; it closes the content after that.
+func (c *Content) Finish() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fault == nil && !c.closed && c.n == c.size {
+		if n, _ := io.ReadFull(c.r, make([]byte, 1)); n > 0 {
+			c.changed(fmt.Sprintf("more than %d bytes", c.size))
+		}
+	}
 	return c.fault
 }
 
@@ -72,5 +87,6 @@ func (c *Content) changed(got string) {
 func (c *Content) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closed = true
 	return c.r.Close()
 }

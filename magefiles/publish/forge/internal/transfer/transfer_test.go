@@ -145,3 +145,26 @@ type closing struct {
 }
 
 func (c *closing) Close() error { c.done = true; return nil }
+
+// TestFinish has a network that reads what it was promised and no more.
+func TestFinish(t *testing.T) {
+	const sum = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73" // of "content"
+	for text, says := range map[string]string{
+		"content": "", "content and more": "read more than 7 bytes, expected 7 with " + sum + ": the bundle has been changed, make it anew",
+	} {
+		c := NewContent(io.NopCloser(strings.NewReader(text)), 7, sum)
+		if _, err := io.ReadFull(c, make([]byte, 7)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Finish(); (err == nil) != (says == "") || err != nil && err.Error() != says {
+			t.Errorf("%q: got %v, expected %q", text, err, says)
+		}
+	}
+	closed := NewContent(io.NopCloser(strings.NewReader("content and more")), 7, sum)
+	if _, err := io.ReadFull(closed, make([]byte, 7)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(closed.Close(), closed.Finish()); err != nil {
+		t.Errorf("what is closed was read to its end: %v", err)
+	}
+}
