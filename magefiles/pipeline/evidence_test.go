@@ -5,6 +5,10 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/record"
 	"github.com/kubedoio/rustshare-release/magefiles/try/drill"
 	"github.com/kubedoio/rustshare-release/magefiles/try/journey"
@@ -71,5 +75,32 @@ func TestEvidenceIsMasked(t *testing.T) {
 	text := e.Summary + e.Facts["backup"] + e.Steps[0].Detail
 	if strings.Contains(text, secret) || strings.Contains(text, "MDEyMzQ1") || strings.Contains(text, "another") {
 		t.Errorf("the record says %s", text)
+	}
+}
+
+// What a bundle has the record of is not run again: tests are of its commit,
+// everything else is of the very image, on the kind of stack that is asked for.
+func TestPassedBefore(t *testing.T) {
+	commit, at := strings.Repeat("a", 40), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	image := v1.Hash{Algorithm: "sha256", Hex: strings.Repeat("b", 64)}
+	b, err := bundle.Create(t.TempDir(), decide.Plan{Commit: commit})
+	ok(t, err)
+	for _, e := range []record.Evidence{
+		{Name: "test:backend", Kind: record.Test, Result: record.Pass},
+		{Name: "test:frontend", Kind: record.Test, Result: record.Fail},
+		{Name: "smoke:launch", Kind: record.Smoke, Result: record.Pass, Digest: image.String(), Stack: onProcess},
+		{Name: "smoke:beta", Kind: record.Smoke, Result: record.Pass, Digest: image.String(), Stack: onCompose},
+		{Name: "drill:restore", Kind: record.Drill, Result: record.Pass, Digest: "sha256:" + strings.Repeat("c", 64), Stack: onProcess},
+	} {
+		e.Summary, e.Commit, e.Started, e.Finished = "said", commit, at, at
+		ok(t, record.WriteEvidence(b, e))
+	}
+	s := Suite{Stack: onProcess, Getenv: func(string) string { return "" }}
+	for name, want := range map[string]bool{
+		"test:backend": true, "test:frontend": false, "smoke:launch": true, "smoke:beta": false, "drill:restore": false, "smoke:pilot": false,
+	} {
+		if got, err := s.passed(b, name, image, nil); err != nil || (got != nil) != want {
+			t.Errorf("%s: %+v, %v; passed before should be %t", name, got, err, want)
+		}
 	}
 }

@@ -128,7 +128,8 @@ func (s *Suite) passed(b *bundle.Bundle, name string, digest v1.Hash, there []ve
 	}
 	kind := s.wantedStack()
 	fits := func(e record.Evidence) bool {
-		return e.Name == name && e.Digest == digest.String() && e.Result == record.Pass && (e.Stack == "" || e.Stack == kind)
+		// Tests are of the commit, which is the bundle's, and of no image.
+		return e.Name == name && (e.Digest == "" || e.Digest == digest.String()) && e.Result == record.Pass && (e.Stack == "" || e.Stack == kind)
 	}
 	if i := slices.IndexFunc(all, fits); i >= 0 {
 		return &all[i], nil
