@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The groups docker and images of scripts/install.sh, which reads this file:
+# The groups docker and images of scripts/setup.sh, which reads this file:
 # Docker's Engine with the compose plugin, and the images that the product's
 # compose files want.
 
@@ -81,7 +81,7 @@ stack_images() {
     read -r service image stand_in <<<"$line"
     has_image "$image" && continue
     has_image "rustshare-release/$stand_in:$version" ||
-      die "there is neither $image nor its stand-in rustshare-release/$stand_in:$version: run scripts/install.sh images"
+      die "there is neither $image nor its stand-in rustshare-release/$stand_in:$version: run scripts/setup.sh images"
     list+=("$service=rustshare-release/$stand_in:$version")
   done
   (IFS=, && echo "${list[*]:-}")

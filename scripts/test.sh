@@ -11,8 +11,8 @@ RACE=(
   ./magefiles/publish/announce/... ./magefiles/try/...
 )
 
-scripts/install.sh rust node sign tools forge images browser
-RELEASE_STACK_IMAGES="$(scripts/install.sh path stack-images)"
+scripts/setup.sh rust node sign tools sigstore forge packaging images browser
+RELEASE_STACK_IMAGES="$(scripts/setup.sh path stack-images)"
 export RELEASE_STACK_IMAGES
 go test -timeout 40m "$@" ./...
 # Containers are no quicker to race with, and no part of the race: -short.

@@ -50,20 +50,20 @@ func TestCheck(t *testing.T) {
 		{"nothing signs", nil, doctor.Signer, doctor.Missing, "no gpg or ssh-keygen on the PATH", "apt-get install gnupg"},
 		{"ssh-keygen verifies", map[string]string{"ssh-keygen": "exit 1"}, doctor.SSHKeygen, doctor.OK, "/ssh-keygen", ""},
 		{"node", map[string]string{"node": "echo v18.20.4"}, doctor.Node, doctor.OK, "18.20.4 ", ""},
-		{"old node", map[string]string{"node": "echo v16.20.2"}, doctor.Node, doctor.Missing, "version 16.20.2, 18 or later", "scripts/install.sh node"},
+		{"old node", map[string]string{"node": "echo v16.20.2"}, doctor.Node, doctor.Missing, "version 16.20.2, 18 or later", "scripts/setup.sh node"},
 		{"npm", map[string]string{"npm": "echo 10.8.2"}, doctor.NPM, doctor.OK, "10.8.2 ", ""},
 		{"no emulator", nil, doctor.Emulator, doctor.Absent, "no qemu-", "apt-get install qemu-user-static"},
-		{"no cosign", nil, doctor.Cosign, doctor.Absent, "no cosign on the PATH", "scripts/install.sh tools"},
+		{"no cosign", nil, doctor.Cosign, doctor.Absent, "no cosign on the PATH", "scripts/setup.sh tools"},
 		{"cosign", map[string]string{"cosign": "echo 'GitVersion:    v2.6.5'"}, doctor.Cosign, doctor.OK, "2.6.5 ", ""},
 		{"docker", map[string]string{"docker": "echo 20.10.24+dfsg1"}, doctor.Docker, doctor.OK, "20.10.24 ", ""},
-		{"old docker", map[string]string{"docker": "echo 19.03.15"}, doctor.Docker, doctor.Absent, "version 19.03.15, 20.10 or later", "scripts/install.sh docker"},
-		{"docker without an Engine", map[string]string{"docker": "echo; echo 'Cannot connect to the Docker daemon' >&2; exit 1"}, doctor.Docker, doctor.Absent, "Cannot connect to the Docker daemon", "scripts/install.sh docker"},
-		{"no docker", nil, doctor.Docker, doctor.Absent, "no docker on the PATH", "scripts/install.sh docker"},
+		{"old docker", map[string]string{"docker": "echo 19.03.15"}, doctor.Docker, doctor.Absent, "version 19.03.15, 20.10 or later", "scripts/setup.sh docker"},
+		{"docker without an Engine", map[string]string{"docker": "echo; echo 'Cannot connect to the Docker daemon' >&2; exit 1"}, doctor.Docker, doctor.Absent, "Cannot connect to the Docker daemon", "scripts/setup.sh docker"},
+		{"no docker", nil, doctor.Docker, doctor.Absent, "no docker on the PATH", "scripts/setup.sh docker"},
 		{"compose", map[string]string{"docker": `[ "$1" = compose ] && echo 2.40.3`}, doctor.Compose, doctor.OK, "2.40.3 ", ""},
-		{"old compose", map[string]string{"docker": "echo 2.20.0"}, doctor.Compose, doctor.Absent, "version 2.20.0, 2.24.4 or later", "scripts/install.sh docker"},
-		{"no compose", map[string]string{"docker": `echo "docker: 'compose' is not a docker command." >&2; exit 1`}, doctor.Compose, doctor.Absent, "'compose' is not a docker command", "scripts/install.sh docker"},
+		{"old compose", map[string]string{"docker": "echo 2.20.0"}, doctor.Compose, doctor.Absent, "version 2.20.0, 2.24.4 or later", "scripts/setup.sh docker"},
+		{"no compose", map[string]string{"docker": `echo "docker: 'compose' is not a docker command." >&2; exit 1`}, doctor.Compose, doctor.Absent, "'compose' is not a docker command", "scripts/setup.sh docker"},
 		{"browser", map[string]string{"google-chrome": "echo 'Google Chrome 142.0.7444.59'"}, doctor.Browser, doctor.OK, "142.0.7444.59 ", ""},
-		{"no browser", nil, doctor.Browser, doctor.Absent, "no chromium or ", "scripts/install.sh browser"},
+		{"no browser", nil, doctor.Browser, doctor.Absent, "no chromium or ", "scripts/setup.sh browser"},
 		{"no such need", nil, doctor.Need("luck"), doctor.Missing, "no such need", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestRust(t *testing.T) {
 		p.Cargo.Targets = []product.Target{{Triple: "mips-unknown-linux-gnu", OS: "linux", Arch: "mips", Asset: "x"}}
 		dir := machine(t, map[string]string{"cargo": "", "rustc": rustc(t), "cc": ""})
 		got := doctor.Check(context.Background(), dir, p, doctor.Rust)
-		if len(got) != 1 || got[0].State != doctor.Missing || got[0].Install != "scripts/install.sh rust" ||
+		if len(got) != 1 || got[0].State != doctor.Missing || got[0].Install != "scripts/setup.sh rust" ||
 			!strings.Contains(got[0].Found, "nothing here builds mips-unknown-linux-gnu") || !strings.Contains(got[0].Found, dir+"/cargo") {
 			t.Errorf("got %+v", got)
 		}
@@ -137,7 +137,7 @@ func TestRequire(t *testing.T) {
 	if !errors.As(err, &missing) || len(missing.Findings) != 2 {
 		t.Fatalf("got %v, want a MissingError of git and node", err)
 	}
-	for _, want := range []string{"git (reads the repository)", "2.34 or later", "node (builds the frontend): no node on the PATH", "`apt-get install git`, then `scripts/install.sh node`"} {
+	for _, want := range []string{"git (reads the repository)", "2.34 or later", "node (builds the frontend): no node on the PATH", "`apt-get install git`, then `scripts/setup.sh node`"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)
 		}

@@ -17,7 +17,7 @@ import (
 // takes, or installs a package that the script installs too; and versions that
 // stand in both are the same.
 func TestInstallScript(t *testing.T) {
-	path := filepath.Join("..", "..", "scripts", "install.sh")
+	path := filepath.Join("..", "..", "scripts", "setup.sh")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestInstallScript(t *testing.T) {
 	p := product.RustShare()
 	dir := machine(t, nil)
 	for _, f := range doctor.Check(context.Background(), dir, p) {
-		switch group, isScript := strings.CutPrefix(f.Install, "scripts/install.sh "); {
+		switch group, isScript := strings.CutPrefix(f.Install, "scripts/setup.sh "); {
 		case f.State == doctor.OK:
 		case isScript:
 			if !strings.Contains(script, "\n    "+group+") ") {
@@ -58,12 +58,12 @@ func TestInstallScript(t *testing.T) {
 // TestInstallScriptRefuses: a word that it does not know changes nothing.
 func TestInstallScriptRefuses(t *testing.T) {
 	for _, args := range [][]string{{"everything"}, {"path", "emacs"}} {
-		out, err := exec.Command(filepath.Join("..", "..", "scripts", "install.sh"), args...).CombinedOutput()
+		out, err := exec.Command(filepath.Join("..", "..", "scripts", "setup.sh"), args...).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), `"`+args[len(args)-1]+`" is n`) {
 			t.Errorf("%v: got %v, %s", args, err, out)
 		}
 	}
-	out, err := exec.Command(filepath.Join("..", "..", "scripts", "install.sh"), "path", "cosign").Output()
+	out, err := exec.Command(filepath.Join("..", "..", "scripts", "setup.sh"), "path", "cosign").Output()
 	if err != nil || !strings.HasSuffix(strings.TrimSpace(string(out)), "/rustshare-release/bin/cosign-"+testkit.CosignVersion) {
 		t.Errorf("the path of cosign: %s, %v", out, err)
 	}

@@ -42,16 +42,16 @@ func look(ctx context.Context, dir string, p product.Product, n Need) []Finding 
 	case SSHKeygen:
 		return one(ctx, n, tool{purpose: "verifies SSH signatures of tags", programs: []string{"ssh-keygen"}, install: "apt-get install openssh-client"})
 	case Node:
-		return one(ctx, n, tool{purpose: "builds the frontend", programs: []string{"node"}, version: []string{"--version"}, min: []int{18}, install: "scripts/install.sh node"})
+		return one(ctx, n, tool{purpose: "builds the frontend", programs: []string{"node"}, version: []string{"--version"}, min: []int{18}, install: "scripts/setup.sh node"})
 	case NPM:
-		return one(ctx, n, tool{purpose: "builds the frontend", programs: []string{"npm"}, version: []string{"--version"}, install: "scripts/install.sh node"})
+		return one(ctx, n, tool{purpose: "builds the frontend", programs: []string{"npm"}, version: []string{"--version"}, install: "scripts/setup.sh node"})
 	case Docker:
-		return one(ctx, n, tool{purpose: composePurpose, programs: []string{"docker"}, version: []string{"version", "--format", "{{.Server.Version}}"}, min: []int{20, 10}, install: "scripts/install.sh docker", optional: true})
+		return one(ctx, n, tool{purpose: composePurpose, programs: []string{"docker"}, version: []string{"version", "--format", "{{.Server.Version}}"}, min: []int{20, 10}, install: "scripts/setup.sh docker", optional: true})
 	case Compose:
 		// The tags that overlays reset lists with came with 2.24.4.
-		return one(ctx, n, tool{purpose: composePurpose, programs: []string{"docker"}, version: []string{"compose", "version", "--short"}, min: []int{2, 24, 4}, install: "scripts/install.sh docker", optional: true})
+		return one(ctx, n, tool{purpose: composePurpose, programs: []string{"docker"}, version: []string{"compose", "version", "--short"}, min: []int{2, 24, 4}, install: "scripts/setup.sh docker", optional: true})
 	case Browser:
-		return one(ctx, n, tool{purpose: "looks at the frontend as people do", programs: []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}, version: []string{"--version"}, install: "scripts/install.sh browser", optional: true})
+		return one(ctx, n, tool{purpose: "looks at the frontend as people do", programs: []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}, version: []string{"--version"}, install: "scripts/setup.sh browser", optional: true})
 	case Cosign:
 		programs := []string{"cosign"}
 		if cache, err := os.UserCacheDir(); err == nil {
@@ -59,7 +59,7 @@ func look(ctx context.Context, dir string, p product.Product, n Need) []Finding 
 				programs = append(built, programs...)
 			}
 		}
-		return one(ctx, n, tool{purpose: "judges our proofs in the tests", programs: programs, version: []string{"version"}, install: "scripts/install.sh tools", optional: true})
+		return one(ctx, n, tool{purpose: "judges our proofs in the tests", programs: programs, version: []string{"version"}, install: "scripts/setup.sh tools", optional: true})
 	case Rust:
 		return rust(ctx, dir, p)
 	case Emulator:
@@ -151,14 +151,14 @@ func rust(ctx context.Context, dir string, p product.Product) []Finding {
 	var missing *cargo.MissingError
 	switch {
 	case errors.As(err, &missing):
-		f.State, f.Install = Missing, "scripts/install.sh rust"
+		f.State, f.Install = Missing, "scripts/setup.sh rust"
 		f.Found = "nothing here builds " + strings.Join(missing.Targets, " and ")
 		for _, l := range missing.Looked {
 			f.Found += "; " + l.String()
 		}
 		return []Finding{f}
 	case err != nil:
-		f.State, f.Install, f.Found = Missing, "scripts/install.sh rust", err.Error()
+		f.State, f.Install, f.Found = Missing, "scripts/setup.sh rust", err.Error()
 		return []Finding{f}
 	}
 	var out []Finding

@@ -215,7 +215,7 @@ func (w *tried) dockerIsDead(t *testing.T, e episode) {
 	withoutDocker(t)
 	before := w.public(t)
 	err := w.play(t.Context(), e)
-	says(t, err, "smoke:pilot has to be passed before the release is published: no Docker Engine answers", "scripts/install.sh docker", envStack+"="+onProcess)
+	says(t, err, "smoke:pilot has to be passed before the release is published: no Docker Engine answers", "scripts/setup.sh docker", envStack+"="+onProcess)
 	if _, err := os.Stat(w.dist(e.Ref)); !errors.Is(err, os.ErrNotExist) {
 		t.Error("it was built before anybody asked for Docker")
 	}

@@ -246,7 +246,7 @@ func TestCopies(t *testing.T) {
 func TestShellcheck(t *testing.T) {
 	tool, err := exec.LookPath("shellcheck")
 	if err != nil {
-		t.Skip("shellcheck is not installed: scripts/install.sh lint")
+		t.Skip("shellcheck is not installed: scripts/setup.sh lint")
 	}
 	for _, name := range entries {
 		if out, err := exec.CommandContext(t.Context(), tool, filepath.Join(top, "scripts", name)).CombinedOutput(); err != nil {

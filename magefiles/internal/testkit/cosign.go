@@ -11,7 +11,7 @@ import (
 // proofs.
 const CosignVersion = "v2.6.5"
 
-// Cosign finds cosign's command line: the one that scripts/install.sh put into
+// Cosign finds cosign's command line: the one that scripts/setup.sh put into
 // the cache, or one on the PATH. The test fails with the command that installs
 // it where there is none; `go test -short` skips it.
 func Cosign(t testing.TB) string {
@@ -27,9 +27,9 @@ func Cosign(t testing.TB) string {
 		return path
 	}
 	if testing.Short() {
-		t.Skip("cosign's command line is not installed: scripts/install.sh builds it")
+		t.Skip("cosign's command line is not installed: scripts/setup.sh builds it")
 	}
-	t.Fatal("cosign's command line is not installed, and it is the outside judge of this test: run scripts/install.sh, " +
+	t.Fatal("cosign's command line is not installed, and it is the outside judge of this test: run scripts/setup.sh, " +
 		"or `go install github.com/sigstore/cosign/v2/cmd/cosign@" + CosignVersion + "` (minutes); -short leaves such tests out")
 	return ""
 }

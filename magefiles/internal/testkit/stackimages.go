@@ -22,7 +22,7 @@ func StackImages(t testing.TB) map[string]string {
 		t.Fatalf("finding this module: %v", err)
 	}
 	// The script knows what the stand-ins are made from, and so their names.
-	script := filepath.Join(filepath.Dir(strings.TrimSpace(string(gomod))), "scripts", "install.sh")
+	script := filepath.Join(filepath.Dir(strings.TrimSpace(string(gomod))), "scripts", "setup.sh")
 	cmd := exec.CommandContext(t.Context(), script, "path", "stack-images")
 	var said strings.Builder
 	cmd.Stderr = &said

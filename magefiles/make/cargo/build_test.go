@@ -276,7 +276,7 @@ func TestIntoBundle(t *testing.T) {
 func TestToolsAreHere(t *testing.T) {
 	for _, name := range []string{"aarch64-linux-gnu-gcc", "qemu-aarch64-static"} {
 		if _, err := exec.LookPath(name); err != nil {
-			t.Errorf("%s is missing: install it with scripts/install.sh", name)
+			t.Errorf("%s is missing: install it with scripts/setup.sh", name)
 		}
 	}
 }

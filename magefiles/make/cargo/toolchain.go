@@ -95,7 +95,7 @@ func (e *MissingError) Error() string {
 			b.WriteString("\n  " + l.String())
 		}
 	}
-	fmt.Fprintf(&b, "\ninstall what is missing with `scripts/install.sh`, or into a rustup toolchain with `rustup target add %s`", strings.Join(e.Targets, " "))
+	fmt.Fprintf(&b, "\ninstall what is missing with `scripts/setup.sh`, or into a rustup toolchain with `rustup target add %s`", strings.Join(e.Targets, " "))
 	for _, t := range e.Targets {
 		if l := e.Linkers[t]; l != "" {
 			fmt.Fprintf(&b, "; the linker %s comes with `apt-get install %s`", l, debianPackage(l))

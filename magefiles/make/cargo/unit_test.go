@@ -93,7 +93,7 @@ func TestFind(t *testing.T) {
 		onlyX86 + "/cargo (rustc 1.1.0 (fake)) has x86_64-unknown-linux-gnu, lacks aarch64-unknown-linux-gnu (no standard library in " + onlyX86,
 		"error: toolchain is not installed",
 		alone + "/cargo: no rustc beside it",
-		"scripts/install.sh", "rustup target add aarch64-unknown-linux-gnu",
+		"scripts/setup.sh", "rustup target add aarch64-unknown-linux-gnu",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not say %q:\n%v", want, err)

@@ -50,7 +50,7 @@ func Find(ctx context.Context) (Tools, error) {
 	}{{"node", &t.Node, &t.NodeVersion}, {"npm", &t.Npm, &t.NpmVersion}} {
 		path, err := exec.LookPath(p.name)
 		if err != nil {
-			return t, fmt.Errorf("the frontend needs %s, which is not on PATH: install it with `scripts/install.sh` (`apt-get install nodejs npm`)", p.name)
+			return t, fmt.Errorf("the frontend needs %s, which is not on PATH: install it with `scripts/setup.sh` (`apt-get install nodejs npm`)", p.name)
 		}
 		version, err := run.Text(ctx, run.Cmd{Name: path, Args: []string{"--version"}})
 		if err != nil {

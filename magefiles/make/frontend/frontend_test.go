@@ -123,7 +123,7 @@ func TestRefusals(t *testing.T) {
 			write(t, filepath.Join(o.Dir, "web/build.mjs"), `import { mkdirSync } from "node:fs"; mkdirSync("build")`)
 		}, "web/build holds no file"},
 		{"sources as output", func(_ *testing.T, o *Options) { o.Frontend.Output = "web" }, "holds web/build.mjs, which git tracks"},
-		{"no npm", func(t *testing.T, _ *Options) { t.Setenv("PATH", "/nowhere") }, "needs node, which is not on PATH: install it with `scripts/install.sh`"},
+		{"no npm", func(t *testing.T, _ *Options) { t.Setenv("PATH", "/nowhere") }, "needs node, which is not on PATH: install it with `scripts/setup.sh`"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o, _ := site(t)

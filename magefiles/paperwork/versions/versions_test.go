@@ -88,7 +88,7 @@ func cargo(t *testing.T, dir string, args ...string) []byte {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		t.Fatal("cargo is not there: scripts/install.sh rust installs it")
+		t.Fatal("cargo is not there: scripts/setup.sh rust installs it")
 	}
 	if err != nil {
 		t.Fatalf("cargo %v: %v\n%s", args, err, stderr.String())

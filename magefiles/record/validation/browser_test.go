@@ -103,7 +103,7 @@ func browser(t *testing.T) context.Context {
 		}
 	}
 	if path == "" {
-		t.Fatal("there is no Chromium to look at the page with: run scripts/install.sh browser, or test with -short")
+		t.Fatal("there is no Chromium to look at the page with: run scripts/setup.sh browser, or test with -short")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()))
 	if os.Getuid() == 0 {

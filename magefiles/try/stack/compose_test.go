@@ -319,11 +319,11 @@ func TestLoad(t *testing.T) {
 func TestNoDocker(t *testing.T) {
 	o := stack.ComposeOptions{Dir: "testdata/compose", Run: how, Compose: files, Exclusive: true, Parent: t.TempDir()}
 	t.Setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-	wants(t, fmt.Sprint(stack.DockerAnswers(t.Context())), "no Docker Engine answers: install and start it with scripts/install.sh docker")
+	wants(t, fmt.Sprint(stack.DockerAnswers(t.Context())), "no Docker Engine answers: install and start it with scripts/setup.sh docker")
 	_, err := stack.OpenCompose(t.Context(), o)
 	wants(t, fmt.Sprint(err), "looking whether project ", "is free: asking Docker for containers")
 	_, err = stack.Stale(t.Context())
 	wants(t, fmt.Sprint(err), "looking for containers of dead runs")
 	t.Setenv("PATH", t.TempDir())
-	wants(t, fmt.Sprint(stack.DockerAnswers(t.Context())), "executable file not found", "scripts/install.sh docker")
+	wants(t, fmt.Sprint(stack.DockerAnswers(t.Context())), "executable file not found", "scripts/setup.sh docker")
 }

@@ -122,18 +122,18 @@ func (m *remembering) Write(p []byte) (int, error) {
 // DockerAnswers is nil where a Docker Engine and the compose plugin can be used.
 func DockerAnswers(ctx context.Context) error {
 	if _, err := (docker{}).text(ctx, "version", "--format", "{{.Server.Version}}"); err != nil {
-		return fmt.Errorf("no Docker Engine answers: install and start it with scripts/install.sh docker: %w", err)
+		return fmt.Errorf("no Docker Engine answers: install and start it with scripts/setup.sh docker: %w", err)
 	}
 	found, err := (docker{}).text(ctx, "compose", "version", "--short")
 	if err != nil {
-		return fmt.Errorf("the compose plugin of Docker is missing: install it with scripts/install.sh docker: %w", err)
+		return fmt.Errorf("the compose plugin of Docker is missing: install it with scripts/setup.sh docker: %w", err)
 	}
 	version, err := semver.NewVersion(found)
 	if err != nil {
 		return fmt.Errorf("the compose plugin of Docker says that it is version %q: %w", found, err)
 	}
 	if version.LessThan(semver.MustParse(oldestCompose)) {
-		return fmt.Errorf("the compose plugin of Docker is version %s, expected %s or later: install it with scripts/install.sh docker", found, oldestCompose)
+		return fmt.Errorf("the compose plugin of Docker is version %s, expected %s or later: install it with scripts/setup.sh docker", found, oldestCompose)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func cargo(t *testing.T) string {
 			return path
 		}
 	}
-	t.Fatal("cargo is missing: scripts/install.sh rust")
+	t.Fatal("cargo is missing: scripts/setup.sh rust")
 	return ""
 }
 

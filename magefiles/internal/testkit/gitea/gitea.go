@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Version and RunnerVersion are what scripts/install.sh builds.
+// Version and RunnerVersion are what scripts/setup.sh builds.
 const (
 	Version       = "v1.26.0"
 	RunnerVersion = "v1.0.8"
@@ -83,7 +83,7 @@ func New(t testing.TB, o Options) *Server {
 	return s
 }
 
-// installed finds what scripts/install.sh put into the cache.
+// installed finds what scripts/setup.sh put into the cache.
 func installed(name, version string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -91,7 +91,7 @@ func installed(name, version string) (string, error) {
 	}
 	path := filepath.Join(cache, "rustshare-release", "bin", name+"-"+version)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s %s is not installed, and it is the peer of this test: run scripts/install.sh forge (ten minutes, once): %w", name, version, err)
+		return "", fmt.Errorf("%s %s is not installed, and it is the peer of this test: run scripts/setup.sh forge (ten minutes, once): %w", name, version, err)
 	}
 	return path, nil
 }
@@ -126,7 +126,7 @@ func (s *Server) lay(binary string, port int, o Options) error {
 		return err
 	}
 	if err := os.CopyFS(s.path("static"), os.DirFS(binary+"-static")); err != nil {
-		return fmt.Errorf("copying what Gitea reads, run scripts/install.sh forge if it is not there: %w", err)
+		return fmt.Errorf("copying what Gitea reads, run scripts/setup.sh forge if it is not there: %w", err)
 	}
 	for _, dir := range []string{"home", "tmp", "data"} {
 		if err := os.Mkdir(s.path(dir), 0o700); err != nil {

@@ -98,11 +98,11 @@ func TestServer(t *testing.T) {
 
 // What the script installs is what is looked for.
 func TestVersions(t *testing.T) {
-	script, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "scripts", "install.sh"))
+	script, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "scripts", "setup.sh"))
 	ok(t, err)
 	for _, line := range []string{"gitea code.gitea.io/gitea " + Version, "gitea-runner gitea.com/gitea/runner " + RunnerVersion} {
 		if !strings.Contains(string(script), `"`+line+`"`) {
-			t.Errorf("scripts/install.sh does not build %s", line)
+			t.Errorf("scripts/setup.sh does not build %s", line)
 		}
 	}
 }
@@ -114,7 +114,7 @@ func TestNoStart(t *testing.T) {
 	}
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	_, err = Start(t.Context(), Options{})
-	if err == nil || !strings.Contains(err.Error(), "scripts/install.sh forge") {
+	if err == nil || !strings.Contains(err.Error(), "scripts/setup.sh forge") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,23 +2,27 @@
 # Installs what a Debian or Ubuntu machine with Go and git still lacks. It looks
 # first: where all is there it changes nothing and is done at once.
 #
-#   scripts/install.sh [rust|node|sign|tools|forge|docker|images|browser|lint|all]...
+#   scripts/setup.sh [rust|node|sign|tools|sigstore|forge|packaging|docker|images|browser|lint|trivy|all]...
 #
 #   rust     cargo and rustc for x86_64 and aarch64 Linux, the cross linker, the emulator
 #   node     Node.js 18 or later with npm
 #   sign     gpg and ssh-keygen, CA certificates
 #   tools    cosign and crane, as outside judges of what is published
+#   sigstore Fulcio, a timestamp authority and a Rekor log, for keyless signing
+#            that needs nobody else
 #   forge    Gitea and the runner of its Actions, which tests publish to
+#   packaging what installs and judges packages: rpm, lintian, rpmlint, …
 #   docker   an Engine that answers, and the compose plugin
 #   images   docker, and the images that the product's compose files want; where no
 #            registry has them, stand-ins made from packages. Prints SERVICE=IMAGE
 #            for each stand-in
 #   browser  Chromium, where there is no Chrome either
 #   lint     shellcheck, golangci-lint and govulncheck
+#   trivy    the scanner of that name
 #   all      all of these (the default)
 #
-#   scripts/install.sh path NAME           prints where a Go tool lies
-#   scripts/install.sh path stack-images   prints the stand-ins in one line, as
+#   scripts/setup.sh path NAME           prints where a Go tool lies
+#   scripts/setup.sh path stack-images   prints the stand-ins in one line, as
 #                                          RELEASE_STACK_IMAGES wants them
 #
 # Packages come from apt (with sudo where not root), Go tools are built by
@@ -36,6 +40,13 @@ FORGE=(
   "gitea code.gitea.io/gitea v1.26.0"
   "gitea-runner gitea.com/gitea/runner v1.0.8"
 )
+# Name, package, version. Tests start them.
+SIGSTORE=(
+  "fulcio github.com/sigstore/fulcio v1.8.8"
+  "timestamp-server github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server v2.1.3"
+  "rekor-server github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix v2.2.1"
+)
+TRIVY="trivy github.com/aquasecurity/trivy v0.72.0"
 LINT=(
   "golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0"
   "govulncheck golang.org/x/vuln/cmd/govulncheck v1.9.0"
@@ -47,7 +58,7 @@ CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/rustshare-release"
 BIN="$CACHE/bin"
 SCRIPTS="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
-say() { printf 'install: %s\n' "$*" >&2; }
+say() { printf 'setup: %s\n' "$*" >&2; }
 die() {
   say "$*"
   exit 1
@@ -199,7 +210,8 @@ go_tool() {
     rm -rf "$tmp"
     die "building $package@$version failed; its output stands above"
   fi
-  mv "$tmp/$name" "$BIN/$name-$version"
+  # Go names a program after the last element of its package.
+  mv "$tmp"/* "$BIN/$name-$version"
   rm -rf "$tmp"
 }
 
@@ -257,6 +269,20 @@ install_forge() {
   done
 }
 
+install_sigstore() {
+  go_tools "${SIGSTORE[@]}"
+}
+
+install_trivy() {
+  local name module version
+  read -r name module version <<<"$TRIVY"
+  GOEXPERIMENT=jsonv2 go_module "$name" "$module" "$version" ./cmd/trivy "-X github.com/aquasecurity/trivy/pkg/version/app.ver=${version#v}" ''
+}
+
+install_packaging() {
+  packages rpm rpmlint lintian debsigs debootstrap dash busybox-static zstd faketime libarchive-tools
+}
+
 install_browser() {
   local program
   for program in chromium chromium-browser google-chrome google-chrome-stable; do
@@ -286,7 +312,7 @@ install_lint() {
 
 tool_path() {
   local line name version
-  for line in "${TOOLS[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3"; do
+  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY"; do
     read -r name _ version <<<"$line"
     if [ "$name" = "$1" ]; then
       echo "$BIN/$name-$version"
@@ -312,22 +338,28 @@ for group in "$@"; do
     node) install_node ;;
     sign) install_sign ;;
     tools) install_tools ;;
+    sigstore) install_sigstore ;;
     forge) install_forge ;;
+    packaging) install_packaging ;;
     docker) install_docker ;;
     images) install_images ;;
     browser) install_browser ;;
     lint) install_lint ;;
+    trivy) install_trivy ;;
     all)
       install_rust
       install_node
       install_sign
       install_tools
+      install_sigstore
       install_forge
+      install_packaging
       install_images >/dev/null
       install_browser
       install_lint
+      install_trivy
       ;;
-    *) die "\"$group\" is none of rust, node, sign, tools, forge, docker, images, browser, lint, all" ;;
+    *) die "\"$group\" is none of rust, node, sign, tools, sigstore, forge, packaging, docker, images, browser, lint, trivy, all" ;;
   esac
 done
 say "$*: all there"
