@@ -247,7 +247,10 @@ func (in benchInput) release(ctx context.Context, dir string, r *BenchResult) (f
 		if err := s.assemble(ctx, s.UI, b, in.frontend); err != nil {
 			return 0, registry.Stats{}, err
 		}
-		if err := s.finish(ctx, s.UI, b, in.key); err != nil {
+		if err := s.document(ctx, s.UI, b); err != nil {
+			return 0, registry.Stats{}, err
+		}
+		if err := s.sign(ctx, s.UI, b, in.key); err != nil {
 			return 0, registry.Stats{}, err
 		}
 		from := start{plan: in.plan, source: gate.Source{Ref: in.plan.Ref, FullRef: in.plan.Ref.Full()}}

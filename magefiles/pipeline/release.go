@@ -82,7 +82,7 @@ func (s *Suite) Release(ctx context.Context, o Order) error {
 }
 
 // release is the way of every release: plan, gates, binaries and frontend,
-// image, tries, proofs, publication. A step that is done already is not done again.
+// image, SBOMs, tries, proofs, publication. A step that is done already is not done again.
 func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error) {
 	begun := time.Now()
 	reg, f, err := s.open(ctx, o.DryRun)
@@ -138,10 +138,13 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 		}
 		from.plan.Gates = append(from.plan.Gates, g)
 	}
+	if err := s.document(ctx, ui, b); err != nil {
+		return outcome{}, err
+	}
 	if err := s.prove(ctx, ui, b, from, reg.Registry); err != nil {
 		return outcome{}, err
 	}
-	if err := s.finish(ctx, ui, b, key); err != nil {
+	if err := s.sign(ctx, ui, b, key); err != nil {
 		return outcome{}, err
 	}
 	out, err := s.publish(ctx, ui, b, from, reg.Registry, f, key, o)
@@ -225,14 +228,15 @@ func (s *Suite) assemble(ctx context.Context, ui runner, b *bundle.Bundle, front
 	})
 }
 
-// finish makes the proofs of an image: SBOMs, signatures and attestations.
-func (s *Suite) finish(ctx context.Context, ui runner, b *bundle.Bundle, key *attest.Key) error {
-	err := ui.Run(ctx, "SBOMs", func(ctx context.Context, _ *term.Step) error {
+// document lists what is in an image and its binaries: SBOMs.
+func (s *Suite) document(ctx context.Context, ui runner, b *bundle.Bundle) error {
+	return ui.Run(ctx, "SBOMs", func(ctx context.Context, _ *term.Step) error {
 		return sbom.Write(ctx, b, s.Product, s.Dir)
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// sign makes the proofs of what the bundle holds: signatures and attestations.
+func (s *Suite) sign(ctx context.Context, ui runner, b *bundle.Bundle, key *attest.Key) error {
 	return ui.Run(ctx, "signatures and attestations", func(ctx context.Context, step *term.Step) error {
 		results, err := results(b)
 		if err != nil {
