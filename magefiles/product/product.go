@@ -146,8 +146,12 @@ type Trust struct {
 	// shown loudly in plan and record all the same.
 	UnsignedCandidates bool `json:"unsignedCandidates"`
 	// ReleaseKey is the file with the public key (PEM, as cosign writes it)
-	// that the release's own signatures verify against.
+	// that the release's own signatures verify against; empty where only Keyless
+	// counts.
 	ReleaseKey string `json:"releaseKey"`
+	// Keyless says which certificates count; nil where none does. With both a
+	// signature by either will do.
+	Keyless *Keyless `json:"keyless,omitempty"`
 }
 
 // Cargo describes the Rust side: one binary, built once a target.

@@ -196,7 +196,7 @@ func TestValidateAccepts(t *testing.T) {
 		},
 		"a base image":  func(p *Product) { p.Image.Base = "debian@sha256:" + strings.Repeat("a", 64) },
 		"another trunk": func(p *Product) { p.Branches = Branches{"release/v1.x", "fix/urgent/"} },
-		"old proofs":    func(p *Product) { p.Proofs = ProofTags },
+		"old proofs":    func(p *Product) { p.Proofs, p.Trust.Keyless = ProofTags, nil },
 		"extra files":   func(p *Product) { p.Extra = []string{"docs/guide.pdf"} },
 		"no Docker":     func(p *Product) { p.Compose = nil },
 		"no tries":      func(p *Product) { p.Tries = Tries{} },

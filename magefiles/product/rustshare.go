@@ -27,6 +27,12 @@ func RustShare() Product {
 			SSHSigners:         ".release/allowed_signers",
 			UnsignedCandidates: true,
 			ReleaseKey:         ".release/cosign.pub",
+			Keyless: onGitHub(map[string][]string{
+				"pilot-release.yml": {"edge"},
+				"nightly.yml":       {"nightly"},
+				"release.yml":       {"candidate", "stable"},
+				"release-split.yml": {"candidate", "stable"},
+			}),
 		},
 		Promotion: Promotion{
 			Bumps: []string{"major", "minor"},

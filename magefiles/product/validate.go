@@ -82,7 +82,15 @@ func (p Product) Validate() error {
 	if len(p.Trust.OpenPGP) == 0 && p.Trust.SSHSigners == "" {
 		fault("Trust", "names neither OpenPGP key files nor an allowed_signers file: no tag could ever be verified")
 	}
-	inTree("Trust.ReleaseKey", p.Trust.ReleaseKey)
+	if p.Trust.ReleaseKey != "" || p.Trust.Keyless == nil {
+		inTree("Trust.ReleaseKey", p.Trust.ReleaseKey)
+	}
+	if k := p.Trust.Keyless; k != nil {
+		k.validate(fault, p.Proofs)
+		if k.TrustedRoot != "" {
+			inTree("Trust.Keyless.TrustedRoot", k.TrustedRoot)
+		}
+	}
 	for i, v := range p.Promotion.Bumps {
 		if v != "major" && v != "minor" && v != "patch" {
 			fault(fmt.Sprintf("Promotion.Bumps[%d]", i), "%q is neither \"major\" nor \"minor\" nor \"patch\"", v)

@@ -47,6 +47,9 @@ type Summary struct {
 type Options struct {
 	Signer  Signer
 	Builder Builder
+	// Published are Sigstore bundles that are attached already, in JSON: those of
+	// the same signer are not made again, though this bundle has them not yet.
+	Published [][]byte
 	// Results are those of tests, smoke runs and drills; there may be none.
 	Results []Result
 }
@@ -81,7 +84,7 @@ func Write(ctx context.Context, b *bundle.Bundle, p product.Product, o Options) 
 		return s, err
 	}
 	proofs = append(proofs, results...)
-	w := &writer{b: b, o: o, sum: &s, made: map[string][]byte{}, known: known(b)}
+	w := &writer{b: b, o: o, sum: &s, made: map[string][]byte{}, known: known(b, o.Published)}
 	switch p.Proofs {
 	case product.ProofBundles:
 		err = w.referrers(ctx, proofs)

@@ -18,7 +18,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -26,19 +28,21 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 )
 
-// Signer makes the signatures of a release. A signer with a key is what there
-// is; one that gets a certificate for every signature fits the interface too.
+// Signer makes the signatures of a release: with a [Key], or [Keyless].
 type Signer interface {
 	// Bundle signs an in-toto statement and gives a Sigstore bundle (v0.3) in
-	// JSON.
+	// JSON. It may be called side by side.
 	Bundle(ctx context.Context, statement []byte) ([]byte, error)
+	// Blob signs a file, such as SHA256SUMS, and gives a Sigstore bundle (v0.3)
+	// with a message signature in JSON.
+	Blob(ctx context.Context, text []byte) ([]byte, error)
 	// Sign signs a message as it is, for the proofs under tags.
 	Sign(ctx context.Context, message []byte) ([]byte, error)
-	// Check tells whether a signature is this signer's: then it need not be
-	// made again.
-	Check(message, signature []byte) bool
+	// Check tells whether a Sigstore bundle over a statement or a file is this
+	// signer's and holds: then it need not be made again.
+	Check(bundle, content []byte) bool
 	// Fingerprint names the signer: "sha256:" and the hash of the public key
-	// (PKIX, DER) in hex.
+	// (PKIX, DER) in hex, or a certificate's subject.
 	Fingerprint() string
 }
 
@@ -152,20 +156,45 @@ func (k *Key) Sign(_ context.Context, message []byte) ([]byte, error) {
 	return signature, nil
 }
 
-// Check verifies a signature with the public key.
-func (k *Key) Check(message, signature []byte) bool {
+// Check tells whether a bundle over a statement or a file has a signature of
+// this key.
+func (k *Key) Check(bundle, content []byte) bool {
+	b := &protobundle.Bundle{}
+	if protojson.Unmarshal(bundle, b) != nil {
+		return false
+	}
+	var message, signature []byte
+	switch envelope := b.GetDsseEnvelope(); {
+	case envelope == nil:
+		message, signature = content, b.GetMessageSignature().GetSignature()
+	case len(envelope.GetSignatures()) == 1 && envelope.GetPayloadType() == intoto.PayloadType && bytes.Equal(envelope.GetPayload(), content):
+		message, signature = dsse.PAE(intoto.PayloadType, content), envelope.GetSignatures()[0].GetSig()
+	}
 	sum := sha256.Sum256(message)
 	return ecdsa.VerifyASN1(&k.private.PublicKey, sum[:], signature)
 }
 
 // Bundle makes the bundle with sigstore-go.
 func (k *Key) Bundle(ctx context.Context, statement []byte) ([]byte, error) {
-	content := &sign.DSSEData{Data: statement, PayloadType: intoto.PayloadType}
+	return k.bundle(ctx, &sign.DSSEData{Data: statement, PayloadType: intoto.PayloadType})
+}
+
+// Blob does the same with a file.
+func (k *Key) Blob(ctx context.Context, text []byte) ([]byte, error) {
+	return k.bundle(ctx, &sign.PlainData{Data: text})
+}
+
+func (k *Key) bundle(ctx context.Context, content sign.Content) ([]byte, error) {
 	made, err := sign.Bundle(content, keypair{k}, sign.BundleOptions{Context: ctx})
 	if err != nil {
 		return nil, fmt.Errorf("making a Sigstore bundle: %w", err)
 	}
-	text, err := protojson.Marshal(made)
+	return encoded(made)
+}
+
+// encoded is a bundle in JSON.
+func encoded(b *protobundle.Bundle) ([]byte, error) {
+	text, err := protojson.Marshal(b)
 	if err != nil {
 		return nil, fmt.Errorf("encoding a Sigstore bundle: %w", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -23,6 +24,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	ctypes "github.com/sigstore/cosign/v2/pkg/types"
 	"github.com/sigstore/sigstore/pkg/signature/payload"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
@@ -36,9 +38,10 @@ type writer struct {
 	b   *bundle.Bundle
 	o   Options
 	sum *Summary
-	// made has the bundles of this run by statement, known those that the
-	// bundle held before.
-	made, known map[string][]byte
+	// made has the bundles of this run by statement, known those that were there
+	// before.
+	made  map[string][]byte
+	known map[string][][]byte
 }
 
 // envelope is what is read from a Sigstore bundle to know it again.
@@ -52,51 +55,98 @@ type envelope struct {
 	} `json:"dsseEnvelope"`
 }
 
-// known reads the Sigstore bundles that a bundle holds, by statement. What
-// cannot be read is made again.
-func known(b *bundle.Bundle) map[string][]byte {
-	out := map[string][]byte{}
-	keep := func(d v1.Descriptor) {
-		text, err := os.ReadFile(b.Path(d.Digest))
+// known sorts the Sigstore bundles that a bundle holds, and others, by
+// statement. What cannot be read is made again.
+func known(b *bundle.Bundle, others [][]byte) map[string][][]byte {
+	out := map[string][][]byte{}
+	keep := func(text []byte) {
 		var e envelope
-		if err == nil && json.Unmarshal(text, &e) == nil && len(e.DSSE.Signatures) == 1 {
-			out[string(e.DSSE.Payload)] = text
+		if json.Unmarshal(text, &e) == nil && len(e.DSSE.Signatures) == 1 {
+			out[string(e.DSSE.Payload)] = append(out[string(e.DSSE.Payload)], text)
+		}
+	}
+	read := func(d v1.Descriptor) {
+		if text, err := os.ReadFile(b.Path(d.Digest)); err == nil {
+			keep(text)
 		}
 	}
 	for _, d := range b.Entries(bundle.File) {
 		if d.MediaType == bundleMedia {
-			keep(d)
+			read(d)
 		}
 	}
 	for _, d := range b.Entries(bundle.Artifact) {
 		var m v1.Manifest
 		if d.ArtifactType == bundleMedia && b.ReadJSON(d.Digest, &m) == nil && len(m.Layers) == 1 {
-			keep(m.Layers[0])
+			read(m.Layers[0])
 		}
+	}
+	for _, text := range others {
+		keep(text)
 	}
 	return out
 }
 
-// sign gives the Sigstore bundle of a statement: the one made before, or one
-// that was there with a signature of this signer, or a new one.
-func (w *writer) sign(ctx context.Context, statement []byte) ([]byte, error) {
-	key := string(statement)
-	if text, ok := w.made[key]; ok {
-		return text, nil
+// together is how many statements are signed at a time: each waits for servers.
+const together = 8
+
+// all signs the statements side by side.
+func (w *writer) all(ctx context.Context, proofs []proof) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(together)
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	for _, p := range proofs {
+		if seen[string(p.statement)] {
+			continue
+		}
+		seen[string(p.statement)] = true
+		g.Go(func() error {
+			text, kept, err := w.signed(ctx, p.statement)
+			if err != nil {
+				return fmt.Errorf("signing %s: %w", p.title, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			w.note(p.statement, text, kept)
+			return nil
+		})
 	}
-	text, ok := w.known[key]
-	var e envelope
-	if ok && json.Unmarshal(text, &e) == nil && e.DSSE.Type == intoto.PayloadType &&
-		w.o.Signer.Check(dsse.PAE(intoto.PayloadType, statement), e.DSSE.Signatures[0].Sig) {
+	return g.Wait()
+}
+
+// signed gives the Sigstore bundle of a statement: one that was there with a
+// signature of this signer, or a new one.
+func (w *writer) signed(ctx context.Context, statement []byte) (text []byte, kept bool, err error) {
+	for _, text := range w.known[string(statement)] {
+		if w.o.Signer.Check(text, statement) {
+			return text, true, nil
+		}
+	}
+	text, err = w.o.Signer.Bundle(ctx, statement)
+	return text, false, err
+}
+
+func (w *writer) note(statement, text []byte, kept bool) {
+	w.made[string(statement)] = text
+	if kept {
 		w.sum.Kept++
 	} else {
-		var err error
-		if text, err = w.o.Signer.Bundle(ctx, statement); err != nil {
-			return nil, err
-		}
 		w.sum.Signed++
 	}
-	w.made[key] = text
+}
+
+// sign gives the Sigstore bundle of a statement, the one made before where
+// there is one.
+func (w *writer) sign(ctx context.Context, statement []byte) ([]byte, error) {
+	if text, ok := w.made[string(statement)]; ok {
+		return text, nil
+	}
+	text, kept, err := w.signed(ctx, statement)
+	if err != nil {
+		return nil, err
+	}
+	w.note(statement, text, kept)
 	return text, nil
 }
 
@@ -137,6 +187,9 @@ func referrer(subject v1.Descriptor, predicate string, created time.Time, config
 // referrers writes each proof as a manifest that refers to its subject; the
 // time is the commit's.
 func (w *writer) referrers(ctx context.Context, proofs []proof) error {
+	if err := w.all(ctx, proofs); err != nil {
+		return err
+	}
 	config, err := w.b.Ingest(strings.NewReader(emptyConfig))
 	if err != nil {
 		return err

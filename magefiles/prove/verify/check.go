@@ -17,6 +17,13 @@ func (e *evidence) check(r *recorder, j *judge, trust Trust, want Expect) {
 			all = append(all, a.proofs)
 		}
 	}
+	ref := want.Ref
+	if ref == "" {
+		ref = e.ref(want)
+	}
+	for _, p := range all {
+		p.keep(ref, e.revision)
+	}
 	found, mixed := format(trust.Format, all...)
 	r.report.Format = found
 	if mixed != "" {
@@ -25,7 +32,7 @@ func (e *evidence) check(r *recorder, j *judge, trust Trust, want Expect) {
 		r.pass("index", "format", "one format of proofs: %s", found)
 	}
 
-	r.signature(j, "index", e.index)
+	r.report.Signer = r.signature(j, "index", e.index)
 	provenance := r.provenance("index", e.index, want)
 	if provenance != nil {
 		r.report.Provenance = &provenance.Provenance
@@ -49,25 +56,37 @@ func (e *evidence) check(r *recorder, j *judge, trust Trust, want Expect) {
 
 // why says why a proof that is there does not count, for the end of a
 // sentence.
-func why(err error) string {
+func (j *judge) why(err error) string {
+	if j.certificates != nil {
+		return fmt.Sprintf("%v; where another signer is right, name it with -key, or with -identity and -issuer", err)
+	}
 	return fmt.Sprintf("%v; where another key is right, name it with -key", err)
 }
 
-func (r *recorder) signature(j *judge, subject string, p *proofs) {
+// signature gives the signer's name: the key's fingerprint, or the subject of
+// the certificate with its issuer.
+func (r *recorder) signature(j *judge, subject string, p *proofs) string {
 	const check = "signature"
-	if len(p.of(intoto.Signature)) > 0 {
-		r.pass(subject, check, "signed by the key %s", j.fingerprint)
-		return
+	for _, s := range p.good {
+		if s.PredicateType != intoto.Signature {
+			continue
+		}
+		r.pass(subject, check, "signed by %s", s.by.name)
+		if s.by.key {
+			return j.fingerprint
+		}
+		return s.by.name
 	}
 	if err := p.refusedOf(intoto.Signature); err != nil {
-		r.fail(Untrusted, subject, check, "the signature of %s (%s) does not count: %s", subject, p.digest, why(err))
-		return
+		r.fail(Untrusted, subject, check, "the signature of %s (%s) does not count: %s", subject, p.digest, r.why(err))
+		return j.fingerprint
 	}
 	note := ""
 	if len(p.good)+len(p.refused) > 0 {
 		note = " (it has attestations, but those are no signature)"
 	}
 	r.fail(Unsigned, subject, check, "%s (%s) has no signature%s: sign the release and publish its proofs again", subject, p.digest, note)
+	return j.fingerprint
 }
 
 // statement is a provenance with what it is about.
@@ -81,7 +100,7 @@ func (r *recorder) provenance(subject string, p *proofs, want Expect) *statement
 	candidates := p.of(intoto.Provenance)
 	if len(candidates) == 0 {
 		if err := p.refusedOf(intoto.Provenance); err != nil {
-			r.fail(Untrusted, subject, check, "the provenance of %s (%s) does not count: %s", subject, p.digest, why(err))
+			r.fail(Untrusted, subject, check, "the provenance of %s (%s) does not count: %s", subject, p.digest, r.why(err))
 		} else {
 			r.fail(NoProvenance, subject, check, "%s (%s) has no provenance: attest the release and publish its proofs again", subject, p.digest)
 		}
@@ -95,10 +114,7 @@ func (r *recorder) provenance(subject string, p *proofs, want Expect) *statement
 			differs = err.Error()
 			continue
 		}
-		got := Provenance{
-			Repository: build.Definition.External.Repository, Ref: build.Definition.External.Ref,
-			Channel: build.Definition.External.Channel, Commit: build.Commit(), Builder: build.Run.Builder.ID,
-		}
+		got := provenanceOf(build)
 		if d := want.differs(got); d != "" {
 			differs = d
 			continue
@@ -112,6 +128,13 @@ func (r *recorder) provenance(subject string, p *proofs, want Expect) *statement
 	slices.SortFunc(fit, func(a, b statement) int { return cmp.Or(cmp.Compare(a.Ref, b.Ref), cmp.Compare(a.Builder, b.Builder)) })
 	r.pass(subject, check, "built from %s at %s, commit %s, by %s", fit[0].Repository, fit[0].Ref, fit[0].Commit, fit[0].Builder)
 	return &fit[0]
+}
+
+func provenanceOf(build intoto.Build) Provenance {
+	return Provenance{
+		Repository: build.Definition.External.Repository, Ref: build.Definition.External.Ref,
+		Channel: build.Definition.External.Channel, Commit: build.Commit(), Builder: build.Run.Builder.ID,
+	}
 }
 
 // differs says how a provenance is not the expected one, "" where it is.
@@ -163,7 +186,7 @@ func (r *recorder) sbom(subject string, p *proofs, predicate, about, what string
 	candidates := p.of(predicate)
 	if len(candidates) == 0 {
 		if err := p.refusedOf(predicate); err != nil {
-			r.fail(Untrusted, subject, check, "the %s document of %s (%s) does not count: %s", kind, subject, p.digest, why(err))
+			r.fail(Untrusted, subject, check, "the %s document of %s (%s) does not count: %s", kind, subject, p.digest, r.why(err))
 		} else {
 			r.fail(NoSBOM, subject, check, "%s (%s) has no %s document: attest the release and publish its proofs again", subject, p.digest, kind)
 		}

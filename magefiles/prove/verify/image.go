@@ -59,7 +59,7 @@ func Image(ctx context.Context, ref name.Digest, trust Trust, want Expect, opts 
 	if said.Stands() {
 		report.Withdrawn = said
 	}
-	r := &recorder{report: &report}
+	r := &recorder{judge: judge, report: &report}
 	e.check(r, judge, trust, want)
 	if len(r.failures) > 0 {
 		return Result{Report: report}, &Error{Image: ref.Name(), Failures: r.failures}

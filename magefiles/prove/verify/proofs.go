@@ -21,8 +21,8 @@ const bundleMedia = "application/vnd.dev.sigstore.bundle.v0.3+json"
 // proofs is what a registry holds about one manifest.
 type proofs struct {
 	digest v1.Hash
-	// good are signed by the trusted key and about the digest.
-	good []intoto.Statement
+	// good are signed by whom is trusted and about the digest.
+	good []signed
 	// refused are the others, by predicate type ("" where it is unknown).
 	refused []refusal
 	// bundles and tags count what was found of each format.
@@ -41,7 +41,7 @@ func (p *proofs) of(predicate string) []intoto.Statement {
 	var out []intoto.Statement
 	for _, s := range p.good {
 		if s.PredicateType == predicate {
-			out = append(out, s)
+			out = append(out, s.Statement)
 		}
 	}
 	return out
@@ -59,12 +59,14 @@ func (p *proofs) refusedOf(predicate string) error {
 }
 
 // take sorts a proof in.
-func (p *proofs) take(s intoto.Statement, predicate string, err error) {
+func (p *proofs) take(s signed, predicate string, err error) {
 	switch {
 	case err != nil:
 		p.refused = append(p.refused, refusal{predicate, err})
+	case s.by.may(s.PredicateType) != nil:
+		p.refused = append(p.refused, refusal{s.PredicateType, s.by.may(s.PredicateType)})
 	case !s.Names(p.digest.Hex):
-		p.refused = append(p.refused, refusal{s.PredicateType, fmt.Errorf("it is about %s", about(s))})
+		p.refused = append(p.refused, refusal{s.PredicateType, fmt.Errorf("it is about %s", about(s.Statement))})
 	default:
 		p.good = append(p.good, s)
 	}
@@ -130,11 +132,11 @@ func (j *judge) only(ctx context.Context, ref name.Digest, format product.ProofF
 }
 
 // judge sorts proofs into those that count and others. What is not signed by
-// the trusted key is kept apart: anyone who may push can attach something.
+// whom is trusted is kept apart: anyone who may push can attach something.
 func (s *source) judge(ctx context.Context, j *judge, p *proofs, bundles, sigs, atts []found) {
 	p.bundles, p.tags = len(bundles), len(sigs)+len(atts)
 	for _, f := range bundles {
-		statement, err := s.judged(f.layer.Digest, func() (intoto.Statement, error) { return j.bundle(f.text) })
+		statement, err := s.judged(f.layer.Digest, func() (signed, error) { return j.bundle(f.text) })
 		p.take(statement, f.predicate, err)
 	}
 	for _, f := range sigs {
@@ -152,9 +154,9 @@ func proofTag(h v1.Hash, kind string) string { return h.Algorithm + "-" + h.Hex 
 
 // judged gives the verdict on a proof. One that is attached to several subjects
 // is judged once.
-func (s *source) judged(h v1.Hash, judge func() (intoto.Statement, error)) (intoto.Statement, error) {
+func (s *source) judged(h v1.Hash, judge func() (signed, error)) (signed, error) {
 	verdict, _ := s.verdicts.LoadOrStore(h, sync.OnceValues(judge))
-	return verdict.(func() (intoto.Statement, error))()
+	return verdict.(func() (signed, error))()
 }
 
 // found is a proof that is not verified yet.

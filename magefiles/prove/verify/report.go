@@ -15,7 +15,8 @@ type Report struct {
 	Digest string `json:"digest"`
 	// Format is how the proofs are stored.
 	Format product.ProofFormat `json:"format,omitempty"`
-	// Signer is the fingerprint of the key that was trusted.
+	// Signer is the fingerprint of the key that was trusted, or the certificate's
+	// subject and issuer.
 	Signer string `json:"signer"`
 	// Passed is true where every check passed.
 	Passed bool `json:"passed"`
@@ -131,6 +132,7 @@ func (e *Error) Unwrap() []error {
 
 // recorder collects checks.
 type recorder struct {
+	*judge
 	report   *Report
 	failures []*Failure
 }

@@ -30,15 +30,21 @@ import (
 
 // Trust says whose signatures count.
 type Trust struct {
-	// Key is a public key in PEM, as cosign.pub has it.
+	// Key is a public key in PEM, as cosign.pub has it; nil where no key counts.
 	Key []byte
+	// Keyless says which certificates count; nil where none does. With both a
+	// proof by either will do.
+	Keyless *Keyless
 	// Format is how the proofs have to be stored; where it is empty, either
 	// way will do.
 	Format product.ProofFormat
 }
 
-// judge verifies signatures with the trusted key.
+// judge verifies signatures by whom is trusted: with the key where there is one
+// (else the verifiers are nil), and by certificate.
 type judge struct {
+	certificates *certificates
+
 	fingerprint string
 	key         signature.Verifier
 	bundles     *sgverify.Verifier
@@ -50,6 +56,13 @@ func (t Trust) judge() (*judge, error) {
 	case "", product.ProofBundles, product.ProofTags:
 	default:
 		return nil, fmt.Errorf("the format of proofs is %q, want %q or %q", t.Format, product.ProofBundles, product.ProofTags)
+	}
+	j := &judge{}
+	if t.Keyless != nil {
+		var err error
+		if j.certificates, err = t.Keyless.judge(); err != nil || t.Key == nil {
+			return j, err
+		}
 	}
 	if bytes.Contains(t.Key, []byte("PRIVATE KEY")) {
 		return nil, errors.New("the key to verify with is a private key: want the public one, cosign.pub")
@@ -76,7 +89,8 @@ func (t Trust) judge() (*judge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the verification: %w", err)
 	}
-	return &judge{fingerprint, verifier, bundles, envelopes}, nil
+	j.fingerprint, j.key, j.bundles, j.envelopes = fingerprint, verifier, bundles, envelopes
+	return j, nil
 }
 
 // Fingerprint names a public key: "sha256:" and the hash of its PKIX form in
@@ -90,65 +104,129 @@ func Fingerprint(key crypto.PublicKey) (string, error) {
 	return "sha256:" + hex.EncodeToString(sum[:]), nil
 }
 
+// signed is a statement that counts, and who says it.
+type signed struct {
+	intoto.Statement
+	by signer
+}
+
 // bundle verifies a Sigstore bundle and gives its statement. Who it is about
 // is for the caller to compare.
-func (j *judge) bundle(text []byte) (intoto.Statement, error) {
+func (j *judge) bundle(text []byte) (signed, error) {
 	b := &sgbundle.Bundle{}
 	if err := b.UnmarshalJSON(text); err != nil {
-		return intoto.Statement{}, fmt.Errorf("it is no Sigstore bundle: %w", err)
+		return signed{}, fmt.Errorf("it is no Sigstore bundle: %w", err)
 	}
-	policy := sgverify.NewPolicy(sgverify.WithoutArtifactUnsafe(), sgverify.WithKey())
-	if _, err := j.bundles.Verify(b, policy); err != nil {
-		return intoto.Statement{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
+	if b.GetDsseEnvelope() == nil && b.GetMessageSignature() != nil {
+		return signed{}, errors.New("the bundle signs no statement")
+	}
+	who, err := j.entity(b, nil)
+	if err != nil {
+		return signed{}, err
 	}
 	envelope := b.GetDsseEnvelope()
-	if envelope == nil {
-		return intoto.Statement{}, errors.New("the bundle signs no statement")
-	}
 	if envelope.GetPayloadType() != intoto.PayloadType {
-		return intoto.Statement{}, fmt.Errorf("the bundle signs a payload of type %q, want %q", envelope.GetPayloadType(), intoto.PayloadType)
+		return signed{}, fmt.Errorf("the bundle signs a payload of type %q, want %q", envelope.GetPayloadType(), intoto.PayloadType)
 	}
-	return intoto.Decode(envelope.GetPayload())
+	s, err := intoto.Decode(envelope.GetPayload())
+	return signed{s, who}, err
+}
+
+// entity verifies what a bundle signs, which is compared with the content
+// where that is not nil.
+func (j *judge) entity(b *sgbundle.Bundle, content []byte) (signer, error) {
+	material, err := b.VerificationContent()
+	if err != nil {
+		return signer{}, fmt.Errorf("it is no Sigstore bundle: %w", err)
+	}
+	cert := material.Certificate()
+	if cert != nil && j.certificates != nil {
+		return j.certificates.bundle(b, cert, content)
+	}
+	if j.bundles == nil {
+		return signer{}, errors.New("it is signed by a key, and no key is trusted here: want a certificate of an identity that counts")
+	}
+	artifact := sgverify.WithoutArtifactUnsafe()
+	if content != nil {
+		artifact = sgverify.WithArtifact(bytes.NewReader(content))
+	}
+	if _, err := j.bundles.Verify(b, sgverify.NewPolicy(artifact, sgverify.WithKey())); err != nil {
+		return signer{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
+	}
+	return j.byKey(), nil
+}
+
+// over verifies a bundle over a statement or a file.
+func (j *judge) over(text, content []byte) (signer, error) {
+	b := &sgbundle.Bundle{}
+	if err := b.UnmarshalJSON(text); err != nil {
+		return signer{}, fmt.Errorf("it is no Sigstore bundle: %w", err)
+	}
+	if envelope := b.GetDsseEnvelope(); envelope != nil {
+		if !bytes.Equal(envelope.GetPayload(), content) {
+			return signer{}, errors.New("the bundle signs another statement")
+		}
+		content = nil
+	}
+	return j.entity(b, content)
+}
+
+// byKey is the trusted key as a signer.
+func (j *judge) byKey() signer { return signer{name: "the key " + j.fingerprint, key: true} }
+
+// noKey refuses what only a key can have signed.
+func (j *judge) noKey() error {
+	if j.key == nil {
+		return errors.New("proofs under tags are signed by a key, and no key is trusted here")
+	}
+	return nil
 }
 
 // envelope verifies a DSSE envelope, as ".att" tags have it.
-func (j *judge) envelope(ctx context.Context, text []byte) (intoto.Statement, error) {
+func (j *judge) envelope(ctx context.Context, text []byte) (signed, error) {
+	if err := j.noKey(); err != nil {
+		return signed{}, err
+	}
 	var e ssldsse.Envelope
 	if err := json.Unmarshal(text, &e); err != nil {
-		return intoto.Statement{}, fmt.Errorf("it is no DSSE envelope: %w", err)
+		return signed{}, fmt.Errorf("it is no DSSE envelope: %w", err)
 	}
 	if e.PayloadType != intoto.PayloadType {
-		return intoto.Statement{}, fmt.Errorf("the envelope has a payload of type %q, want %q", e.PayloadType, intoto.PayloadType)
+		return signed{}, fmt.Errorf("the envelope has a payload of type %q, want %q", e.PayloadType, intoto.PayloadType)
 	}
 	if _, err := j.envelopes.Verify(ctx, &e); err != nil {
-		return intoto.Statement{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
+		return signed{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
 	}
 	raw, err := e.DecodeB64Payload()
 	if err != nil {
-		return intoto.Statement{}, err
+		return signed{}, err
 	}
-	return intoto.Decode(raw)
+	s, err := intoto.Decode(raw)
+	return signed{s, j.byKey()}, err
 }
 
 // simple verifies a signature of the "simple signing" kind, as ".sig" tags
 // have it, and gives it as a statement.
-func (j *judge) simple(text []byte, d v1.Descriptor) (intoto.Statement, error) {
+func (j *judge) simple(text []byte, d v1.Descriptor) (signed, error) {
+	if err := j.noKey(); err != nil {
+		return signed{}, err
+	}
 	raw, err := base64.StdEncoding.DecodeString(d.Annotations["dev.cosignproject.cosign/signature"])
 	if err != nil {
-		return intoto.Statement{}, fmt.Errorf("its signature is not in base64: %w", err)
+		return signed{}, fmt.Errorf("its signature is not in base64: %w", err)
 	}
 	if err := j.key.VerifySignature(bytes.NewReader(raw), bytes.NewReader(text)); err != nil {
-		return intoto.Statement{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
+		return signed{}, fmt.Errorf("it is not signed by the key %s: %w", j.fingerprint, err)
 	}
 	var p payload.SimpleContainerImage
 	if err := json.Unmarshal(text, &p); err != nil {
-		return intoto.Statement{}, fmt.Errorf("it is no signature of an image: %w", err)
+		return signed{}, fmt.Errorf("it is no signature of an image: %w", err)
 	}
 	if p.Critical.Type != payload.CosignSignatureType {
-		return intoto.Statement{}, fmt.Errorf("it is a signature of type %q, want %q", p.Critical.Type, payload.CosignSignatureType)
+		return signed{}, fmt.Errorf("it is a signature of type %q, want %q", p.Critical.Type, payload.CosignSignatureType)
 	}
-	return intoto.Statement{
+	return signed{intoto.Statement{
 		Type: intoto.StatementType, PredicateType: intoto.Signature,
 		Subject: []intoto.Subject{intoto.SHA256("", strings.TrimPrefix(p.Critical.Image.DockerManifestDigest, "sha256:"))},
-	}, nil
+	}, j.byKey()}, nil
 }
