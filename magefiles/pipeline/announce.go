@@ -129,11 +129,11 @@ func (s *Suite) announcement(ctx context.Context, o AnnounceOrder, reg *registry
 	if v.IsZero() {
 		return m, subject, false, fmt.Errorf("%s is no version: name one with -tag", ref.Name)
 	}
-	key, err := s.pinnedKey()
+	trust, err := s.trust()
 	if err != nil {
 		return m, subject, false, err
 	}
-	status, err := s.publisher(reg, f, key, s.expectTag).Status(ctx)
+	status, err := s.publisher(reg, f, trust, s.expectTag).Status(ctx)
 	if err != nil {
 		return m, subject, false, err
 	}

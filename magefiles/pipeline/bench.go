@@ -28,6 +28,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
@@ -250,11 +251,11 @@ func (in benchInput) release(ctx context.Context, dir string, r *BenchResult) (f
 		if err := s.document(ctx, s.UI, b); err != nil {
 			return 0, registry.Stats{}, err
 		}
-		if err := s.sign(ctx, s.UI, b, in.key); err != nil {
+		if err := s.sign(ctx, s.UI, b, in.key, reg); err != nil {
 			return 0, registry.Stats{}, err
 		}
 		from := start{plan: in.plan, source: gate.Source{Ref: in.plan.Ref, FullRef: in.plan.Ref.Full()}}
-		_, err = s.publish(ctx, s.UI, b, from, reg, forge.Directory(s.dist(releasesDir)), in.key, Order{})
+		_, err = s.publish(ctx, s.UI, b, from, reg, forge.Directory(s.dist(releasesDir)), verify.Trust{Key: in.key.PublicPEM(), Format: s.Product.Proofs}, Order{})
 		return time.Since(begun).Seconds(), reg.Stats(), err
 	}
 	if first, r.Sent, err = run(); err != nil {

@@ -56,11 +56,11 @@ func (s *Suite) published(ctx context.Context, reg *registry.Registry, v decide.
 		return gate.Published{}, err
 	}
 	out := gate.Published{Found: true, Digest: d.Digest.String(), Commit: is.commit}
-	key, err := s.pinnedKey()
+	trust, err := s.trust()
 	if err != nil {
 		return out, err
 	}
-	_, out.Verified = s.publisher(reg, nil, key, s.expectTag).Verify(ctx, d.Digest, v)
+	_, out.Verified = s.publisher(reg, nil, trust, s.expectTag).Verify(ctx, d.Digest, v)
 	return out, nil
 }
 

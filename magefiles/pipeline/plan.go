@@ -188,11 +188,11 @@ func publishedGate(v decide.Version, commit string, tags map[string]pointed) dec
 // withdrawn gives the versions whose withdrawal decides about the tags of a
 // stable release. Where it is itself withdrawn, a gate warns of that.
 func (s *Suite) withdrawn(ctx context.Context, reg *registry.Registry, v decide.Version, published []decide.Version) ([]decide.Version, *decide.Gate, error) {
-	key, err := s.pinnedKey()
+	trust, err := s.trust()
 	if err != nil {
 		return nil, nil, err
 	}
-	p := s.publisher(reg, nil, key, s.expectTag)
+	p := s.publisher(reg, nil, trust, s.expectTag)
 	all, err := p.WithdrawnFor(ctx, v, published)
 	if err != nil || !slices.ContainsFunc(all, func(w decide.Version) bool { return w.Compare(v) == 0 }) {
 		return all, nil, err

@@ -92,7 +92,7 @@ func (s *Suite) attested(ctx context.Context, reg *registry.Registry, digest v1.
 	if _, ok, err := reg.Head(ctx, digest.String()); err != nil || !ok {
 		return nil, err
 	}
-	key, err := s.pinnedKey()
+	trust, err := s.trust()
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func (s *Suite) attested(ctx context.Context, reg *registry.Registry, digest v1.
 	if err != nil {
 		return nil, err
 	}
-	return verify.Results(ctx, reg.Digest(digest), verify.Trust{Key: key, Format: s.Product.Proofs}, options...)
+	return verify.Results(ctx, reg.Digest(digest), trust, options...)
 }
 
 // gatesShown leaves the record of the gates. One that says the same of the same

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -14,7 +15,6 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/make/image"
-	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/converge"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
@@ -24,7 +24,7 @@ import (
 // publish brings registry and forge to where the bundle says, and proves the
 // result: what the image had to pass has to be attested on it. A dry run only
 // compares.
-func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from start, reg *registry.Registry, f forge.Forge, key *attest.Key, o Order) (outcome, error) {
+func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from start, reg *registry.Registry, f forge.Forge, trust verify.Trust, o Order) (outcome, error) {
 	var tags []decide.Tag
 	for _, t := range from.plan.Tags {
 		tags = append(tags, t.Tag)
@@ -40,7 +40,7 @@ func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from s
 		return outcome{}, err
 	}
 	out := outcome{Plan: from.plan, Source: from.source, Digest: want.Image}
-	p := s.publisher(reg, f, key.PublicPEM(), func(v decide.Version) verify.Expect {
+	p := s.publisher(reg, f, trust, func(v decide.Version) verify.Expect {
 		if v.IsZero() || v.Compare(from.plan.Ref.Version) == 0 {
 			return verify.Expect{Source: s.Product.Source, Commit: from.plan.Commit, Ref: from.source.FullRef, Require: from.plan.Tries}
 		}
@@ -98,9 +98,8 @@ func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from s
 }
 
 // publisher gives what brings registry and forge to where they should be: what
-// it publishes verifies with the key (PEM), as far as expect says.
-func (s *Suite) publisher(reg *registry.Registry, f forge.Forge, key []byte, expect func(decide.Version) verify.Expect) *converge.Publisher {
-	trust := verify.Trust{Key: key, Format: s.Product.Proofs}
+// it publishes verifies by whom is trusted, as far as expect says.
+func (s *Suite) publisher(reg *registry.Registry, f forge.Forge, trust verify.Trust, expect func(decide.Version) verify.Expect) *converge.Publisher {
 	return &converge.Publisher{
 		Registry: reg, Forge: f,
 		Verify: func(ctx context.Context, digest v1.Hash, v decide.Version) (verify.Result, error) {
@@ -150,6 +149,22 @@ func differs(ctx context.Context, b *bundle.Bundle, reg *registry.Registry, thei
 	return strings.Join(said, "; ")
 }
 
+// meant is what a tag of an image stands for: a version's own tag for the
+// release of that version, "latest" and the tags of lines for a stable release,
+// others for nothing in particular.
+func meant(tag string) (ref, channel string) {
+	if v, err := decide.ParseVersion(tag); err == nil {
+		return "refs/tags/" + v.Tag(), ""
+	}
+	if tag == "latest" || lineForm.MatchString(tag) {
+		return "", string(decide.Stable)
+	}
+	return "", ""
+}
+
+// lineForm is a tag such as "1" or "1.2".
+var lineForm = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?$`)
+
 // moved names the tags that were made or moved.
 func moved(actions []converge.Action) []string {
 	var out []string
@@ -168,6 +183,10 @@ func moved(actions []converge.Action) []string {
 // be empty.
 type VerifyQuery struct {
 	Image, Key, Commit, Tag string
+	// Identity is a certificate's subject, Issuer who vouches for it; TrustedRoot
+	// the file with the authorities that count (default: what the checkout pins,
+	// or the public good instance's).
+	Identity, Issuer, TrustedRoot string
 	// Require names what the image must have passed: see [verify.Require].
 	Require []string
 	JSON    bool
@@ -179,7 +198,7 @@ func (s *Suite) Verify(ctx context.Context, q VerifyQuery) error {
 	if err != nil {
 		return fmt.Errorf("%q is no image: want a full reference by tag or digest, such as %s:1.2.3 (%w)", q.Image, s.Product.Image.Repository, err)
 	}
-	key, err := s.trustedKey(q.Key)
+	trust, err := s.trustedBy(q)
 	if err != nil {
 		return err
 	}
@@ -201,8 +220,10 @@ func (s *Suite) Verify(ctx context.Context, q VerifyQuery) error {
 	expect := verify.Expect{Source: s.Product.Source, Commit: q.Commit, Require: q.Require}
 	if q.Tag != "" {
 		expect.Ref = "refs/tags/" + strings.TrimPrefix(q.Tag, "refs/tags/")
+	} else if tag, ok := ref.(name.Tag); ok {
+		expect.Ref, expect.Channel = meant(tag.TagStr())
 	}
-	result, err := verify.Image(ctx, reg.Digest(d.Digest), verify.Trust{Key: key}, expect, options...)
+	result, err := verify.Image(ctx, reg.Digest(d.Digest), trust, expect, options...)
 	if len(result.Report.Checks) > 0 {
 		if printed := s.printReport(result.Report, q.JSON); printed != nil {
 			return printed

@@ -92,7 +92,8 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 	defer reg.close()
 
 	var from start
-	var key *attest.Key
+	var trust verify.Trust
+	var signer attest.Signer
 	err = ui.Run(ctx, "plan and gates", func(ctx context.Context, step *term.Step) (err error) {
 		if from, err = s.plan(ctx, o.Ref, o.Why, reg.Registry, f); err != nil {
 			return err
@@ -106,11 +107,12 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 		if err := s.canTry(ctx, from.plan.Tries); err != nil {
 			return err
 		}
-		if key, err = s.key(); err != nil {
+		if trust, err = s.trust(); err != nil {
 			return err
 		}
 		step.Detail("%s of %s", from.plan.Ref.Name, short(from.plan.Commit))
-		return s.checkKey(key)
+		signer, err = s.signer(ctx, trust, from.source.FullRef, o.DryRun)
+		return err
 	})
 	if err != nil {
 		return outcome{}, err
@@ -144,10 +146,10 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 	if err := s.prove(ctx, ui, b, from, reg.Registry); err != nil {
 		return outcome{}, err
 	}
-	if err := s.sign(ctx, ui, b, key); err != nil {
+	if err := s.sign(ctx, ui, b, signer, reg.Registry); err != nil {
 		return outcome{}, err
 	}
-	out, err := s.publish(ctx, ui, b, from, reg.Registry, f, key, o)
+	out, err := s.publish(ctx, ui, b, from, reg.Registry, f, trust, o)
 	if err != nil || o.DryRun {
 		return out, err
 	}
@@ -236,13 +238,19 @@ func (s *Suite) document(ctx context.Context, ui runner, b *bundle.Bundle) error
 }
 
 // sign makes the proofs of what the bundle holds: signatures and attestations.
-func (s *Suite) sign(ctx context.Context, ui runner, b *bundle.Bundle, key *attest.Key) error {
+func (s *Suite) sign(ctx context.Context, ui runner, b *bundle.Bundle, signer attest.Signer, reg *registry.Registry) error {
 	return ui.Run(ctx, "signatures and attestations", func(ctx context.Context, step *term.Step) error {
 		results, err := results(b)
 		if err != nil {
 			return err
 		}
-		made, err := attest.Write(ctx, b, s.Product, attest.Options{Signer: key, Builder: s.builder(), Results: results})
+		o := attest.Options{Signer: signer, Builder: s.builder(), Results: results}
+		if _, keyless := signer.(*attest.Keyless); keyless {
+			if o.Published, err = publishedProofs(ctx, b, reg); err != nil {
+				return err
+			}
+		}
+		made, err := attest.Write(ctx, b, s.Product, o)
 		if err != nil {
 			return err
 		}

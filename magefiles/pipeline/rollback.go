@@ -127,19 +127,20 @@ func (s *Suite) rollback(ctx context.Context, ui runner, o RollbackOrder) (rolle
 		return out, err
 	}
 	defer reg.close()
-	var key *attest.Key
+	var signer attest.Signer
 	var p *converge.Publisher
 	var want converge.Desired
 	var incident incident
 	err = ui.Run(ctx, "what would follow", func(ctx context.Context, step *term.Step) (err error) {
-		if key, err = s.key(); err != nil {
+		trust, err := s.trust()
+		if err != nil {
 			return err
 		}
-		if err := s.checkKey(key); err != nil {
+		if signer, err = s.signer(ctx, trust, "", o.DryRun); err != nil {
 			return err
 		}
-		p = s.publisher(reg.Registry, f, key.PublicPEM(), s.expectTag)
-		if want, err = s.wanted(ctx, p, key, o.Use, &out); err != nil {
+		p = s.publisher(reg.Registry, f, trust, s.expectTag)
+		if want, err = s.wanted(ctx, p, signer, o.Use, &out); err != nil {
 			return err
 		}
 		incident, err = s.incident(ctx, v, out)
@@ -185,7 +186,7 @@ func (s *Suite) rollback(ctx context.Context, ui runner, o RollbackOrder) (rolle
 }
 
 // wanted says what should be once the version is withdrawn or restored.
-func (s *Suite) wanted(ctx context.Context, p *converge.Publisher, key *attest.Key, asked string, out *rolledBack) (converge.Desired, error) {
+func (s *Suite) wanted(ctx context.Context, p *converge.Publisher, signer attest.Signer, asked string, out *rolledBack) (converge.Desired, error) {
 	v := out.Version
 	want := converge.Desired{Channel: decide.Stable}
 	d, ok, err := p.Registry.Head(ctx, v.Image())
@@ -236,7 +237,7 @@ func (s *Suite) wanted(ctx context.Context, p *converge.Publisher, key *attest.K
 		return want, errors.Join(err, fmt.Errorf("manifest %s is gone from the registry", d.Digest))
 	}
 	subject := v1.Descriptor{MediaType: full.MediaType, Digest: d.Digest, Size: int64(len(raw))}
-	proof, err := attest.Withdrawal(ctx, key, s.Product.Proofs, subject, next)
+	proof, err := attest.Withdrawal(ctx, signer, s.Product.Proofs, subject, next)
 	if err != nil {
 		return want, err
 	}

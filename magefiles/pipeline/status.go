@@ -30,11 +30,11 @@ func (s *Suite) Status(ctx context.Context, asJSON bool) error {
 		return err
 	}
 	defer reg.close()
-	key, err := s.pinnedKey()
+	trust, err := s.trust()
 	if err != nil {
 		return err
 	}
-	status, err := s.publisher(reg.Registry, f, key, s.expectTag).Status(ctx)
+	status, err := s.publisher(reg.Registry, f, trust, s.expectTag).Status(ctx)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,8 @@ type Suite struct {
 	CargoTarget string
 	// Key signs the proofs (default: the key that the environment names).
 	Key *attest.Key
+	// Sigstore is where to sign without a key (default: the product's).
+	Sigstore product.Services
 	// Forge has the release pages (default: RELEASE_FORGE, or the product's).
 	Forge forge.Forge
 	// Who commits and tags (default: what git's configuration says).

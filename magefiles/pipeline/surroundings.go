@@ -1,14 +1,11 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/kubedoio/rustshare-release/magefiles/product"
@@ -109,7 +106,8 @@ func (s *Suite) dial(image string, readOnly bool) (*registry.Registry, error) {
 	return registry.Open(image, o)
 }
 
-// key gives the release's signing key, from memory, environment or file.
+// key gives the release's signing key, from memory, environment or file; nil
+// where none is set.
 func (s *Suite) key() (*attest.Key, error) {
 	if s.Key != nil {
 		return s.Key, nil
@@ -127,50 +125,7 @@ func (s *Suite) key() (*attest.Key, error) {
 		}
 		return attest.ParseKey(text, password)
 	}
-	return nil, fmt.Errorf("no key to sign with: set %s to the text of cosign's private key, or %s to its file, and %s to its password (`cosign generate-key-pair` makes one)", envKey, envKeyFile, envPassword)
-}
-
-// pinnedKey reads the public key that the checkout pins, as PEM.
-func (s *Suite) pinnedKey() ([]byte, error) {
-	name := s.Product.Trust.ReleaseKey
-	text, err := os.ReadFile(filepath.Join(s.Dir, filepath.FromSlash(name)))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s is missing: it pins the public key that releases verify against (cosign.pub); commit it to %s", name, s.Product.Branches.Main)
-	}
-	return text, err
-}
-
-// trustedKey reads the public key to verify with: a file, or the one that the
-// checkout pins.
-func (s *Suite) trustedKey(file string) ([]byte, error) {
-	if file != "" {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, fmt.Errorf("reading the key to verify with: %w", err)
-		}
-		return text, nil
-	}
-	text, err := s.pinnedKey()
-	if err != nil {
-		return nil, fmt.Errorf("no key to verify with: pass -key=FILE with the product's cosign.pub, or run this in the product's checkout (%w)", err)
-	}
-	return text, nil
-}
-
-// checkKey holds the signer against the pinned key: what it signs could not be
-// verified otherwise.
-func (s *Suite) checkKey(key *attest.Key) error {
-	text, err := s.pinnedKey()
-	if err != nil {
-		return err
-	}
-	pinned, _ := pem.Decode(text)
-	own, _ := pem.Decode(key.PublicPEM())
-	if pinned == nil || own == nil || !bytes.Equal(pinned.Bytes, own.Bytes) {
-		name := s.Product.Trust.ReleaseKey
-		return fmt.Errorf("the signing key (%s) is not the private half of %s; sign with that one, or commit the new public key to %s first", key.Fingerprint(), name, s.Product.Branches.Main)
-	}
-	return nil
+	return nil, nil //nolint:nilnil // there may be none
 }
 
 // builder says who builds: the CI's workflow and run where there is one.

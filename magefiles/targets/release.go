@@ -68,13 +68,16 @@ func (Release) Publish(ctx context.Context, tag, why, parts *string, dryRun, jso
 
 // Verify proves a published image from the registry alone; works in an empty directory.
 // IMAGE is a reference by tag or by digest, -key a file with cosign's public
-// key (default: the one that the product's checkout pins). -commit and -tag
-// are what the provenance must name, where given. -require names what the image
+// key, -identity and -issuer the subject of a certificate and who vouches for it
+// (default: whom the product's checkout pins), -trustedRoot a file with the
+// authorities that count. -commit and -tag are what the provenance must name,
+// where given; that of a version's own image must be its tag's. -require names what the image
 // must have passed, separated by commas: "smoke:pilot", "drill:restore@compose".
-func (Release) Verify(ctx context.Context, image string, key, commit, tag, require *string, json *bool) error {
+func (Release) Verify(ctx context.Context, image string, key, identity, issuer, trustedRoot, commit, tag, require *string, json *bool) error {
 	return run(func(s *pipeline.Suite) error {
 		return s.Verify(ctx, pipeline.VerifyQuery{
-			Image: image, Key: value(key), Commit: value(commit), Tag: value(tag), Require: list(require), JSON: value(json),
+			Image: image, Key: value(key), Identity: value(identity), Issuer: value(issuer), TrustedRoot: value(trustedRoot),
+			Commit: value(commit), Tag: value(tag), Require: list(require), JSON: value(json),
 		})
 	})
 }

@@ -86,7 +86,7 @@ func (i *Instance) authorities() error {
 		CertificateAuthorities: []*prototrust.CertificateAuthority{trusted("https://fulcio.invalid", from, ca)},
 		TimestampAuthorities:   []*prototrust.CertificateAuthority{trusted("https://timestamp.invalid", from, tsa, tsaRoot)},
 	}
-	if i.log {
+	if i.o.Log {
 		if root.Tlogs, err = tlogs(log, from); err != nil {
 			return err
 		}

@@ -44,12 +44,18 @@ type Options struct {
 	Dir string
 	// Log adds a Rekor v2 log.
 	Log bool
+	// Untimed leaves the timestamp authority out.
+	Untimed bool
+	// Wait is how long to wait for another timestamp authority on this machine to
+	// end: it serves its metrics on a port that cannot be chosen, so that there is
+	// one at a time.
+	Wait time.Duration
 }
 
 // Instance is a running one.
 type Instance struct {
 	dir     string
-	log     bool
+	o       Options
 	issuer  *issuer
 	servers []*server
 	// Services are its addresses.
@@ -71,7 +77,10 @@ func Missing(o Options) []string {
 }
 
 func (o Options) programs() []string {
-	out := []string{fulcioProgram, timestampProgram}
+	out := []string{fulcioProgram}
+	if !o.Untimed {
+		out = append(out, timestampProgram)
+	}
 	if o.Log {
 		out = append(out, rekorProgram)
 	}
@@ -102,7 +111,7 @@ func Start(ctx context.Context, o Options) (_ *Instance, err error) {
 	if err != nil {
 		return nil, err
 	}
-	i := &Instance{dir: dir, log: o.Log}
+	i := &Instance{dir: dir, o: o}
 	if err := os.MkdirAll(i.path(), 0o700); err != nil {
 		return nil, fmt.Errorf("starting a Sigstore instance: %w", err)
 	}
@@ -141,7 +150,7 @@ func (i *Instance) start(ctx context.Context) error {
 		return err
 	}
 	at := func(n int) string { return "http://" + net.JoinHostPort(host, ports[n]) }
-	i.Services = product.Services{Fulcio: at(0), Timestamps: []string{at(3) + "/api/v1/timestamp"}}
+	i.Services.Fulcio = at(0)
 	starts := []server{
 		{program: fulcioProgram, ready: at(0) + "/healthz", env: i.issuer.env(), args: []string{
 			"serve", "--ca=fileca", "--fileca-cert=" + i.path(fulcioCA), "--fileca-key=" + i.path(fulcioKey), "--fileca-key-passwd=none",
@@ -149,12 +158,18 @@ func (i *Instance) start(ctx context.Context) error {
 			"--host=" + host, "--port=" + ports[0], "--grpc-host=" + host, "--grpc-port=" + ports[1], "--metrics-port=" + ports[2],
 			"--legacy-unix-domain-socket=@fulcio-" + ports[0],
 		}},
-		{program: timestampProgram, ready: at(3) + "/ping", args: []string{
+	}
+	if !i.o.Untimed {
+		i.Services.Timestamps = []string{at(3) + "/api/v1/timestamp"}
+		starts = append(starts, server{program: timestampProgram, ready: at(3) + "/ping", args: []string{
 			"serve", "--host=" + host, "--port=" + ports[3], "--timestamp-signer=file", "--file-signer-key-path=" + i.path(timestampKey),
 			"--file-signer-passwd=", "--certificate-chain-path=" + i.path(timestampCA), "--disable-ntp-monitoring",
-		}},
+		}})
+		if err := i.metricsFree(ctx); err != nil {
+			return err
+		}
 	}
-	if i.log {
+	if i.o.Log {
 		i.Services.Logs = []product.Log{{URL: at(4), Version: 2}}
 		starts = append(starts, server{program: rekorProgram, ready: at(4) + "/healthz", args: []string{
 			"serve", "--hostname=" + host, "--http-address=" + host, "--http-port=" + ports[4], "--grpc-address=" + host, "--grpc-port=" + ports[5],
@@ -175,6 +190,27 @@ func (i *Instance) start(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// metricsPort is where a timestamp authority serves its metrics.
+const metricsPort = ":2112"
+
+// metricsFree waits until no timestamp authority runs.
+func (i *Instance) metricsFree(ctx context.Context) error {
+	for until := time.Now().Add(i.o.Wait); ; {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", metricsPort)
+		if err == nil {
+			return l.Close()
+		}
+		if time.Now().After(until) {
+			return fmt.Errorf("another timestamp authority seems to run, whose metrics have the one port that it can use: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }
 
 // fulcioConfig has Fulcio trust the issuers of this process.

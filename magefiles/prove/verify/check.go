@@ -140,7 +140,7 @@ func provenanceOf(build intoto.Build) Provenance {
 // differs says how a provenance is not the expected one, "" where it is.
 func (want Expect) differs(got Provenance) string {
 	for _, c := range [][3]string{
-		{"repository", got.Repository, want.Source}, {"ref", got.Ref, want.Ref}, {"commit", got.Commit, want.Commit},
+		{"repository", got.Repository, want.Source}, {"ref", got.Ref, want.Ref}, {"commit", got.Commit, want.Commit}, {"channel", got.Channel, want.Channel},
 	} {
 		if c[2] != "" && c[1] != c[2] {
 			return fmt.Sprintf("it names the %s %q, want %q", c[0], c[1], c[2])

@@ -21,9 +21,10 @@ import (
 
 // Keyless says which certificates count.
 type Keyless struct {
-	// Root is a Sigstore trusted root in JSON: the authorities and logs that
-	// count. Nothing else is asked, so that it works without a network.
-	Root []byte
+	// Root gives a Sigstore trusted root in JSON: the authorities and logs that
+	// count. It is asked once, and only where there is a certificate to judge; with
+	// a file behind it nothing needs a network.
+	Root func() ([]byte, error)
 	// Source is the URL of the repository whose workflows may sign, Main its main
 	// branch.
 	Source, Main string
@@ -37,7 +38,7 @@ type Keyless struct {
 }
 
 // KeylessOf gives the certificates that a product pins.
-func KeylessOf(p product.Product, trustedRoot []byte) *Keyless {
+func KeylessOf(p product.Product, trustedRoot func() ([]byte, error)) *Keyless {
 	k := p.Trust.Keyless
 	return &Keyless{Root: trustedRoot, Source: p.Source, Main: p.Branches.Main, Issuer: k.Issuer, Identities: k.Identities}
 }
@@ -55,6 +56,12 @@ type signer struct {
 	release, withdrawal bool
 }
 
+// noRoot says that there is no telling whether a certificate counts: a proof is
+// neither good nor refused.
+type noRoot struct{ error }
+
+func (n noRoot) Unwrap() error { return n.error }
+
 // certificates judges bundles that are signed with a certificate.
 type certificates struct {
 	Keyless
@@ -66,7 +73,11 @@ func (k Keyless) judge() (*certificates, error) {
 	if k.Exact != "" && k.Issuer == "" {
 		return nil, fmt.Errorf("the identity %s needs the issuer that vouches for it: name it with -issuer", k.Exact)
 	}
-	material, err := root.NewTrustedRootFromJSON(k.Root)
+	text, err := k.Root()
+	if err != nil {
+		return nil, fmt.Errorf("getting the trusted root that certificates are judged by: %w", err)
+	}
+	material, err := root.NewTrustedRootFromJSON(text)
 	if err != nil {
 		return nil, fmt.Errorf("reading the trusted root (want Sigstore's trusted_root.json): %w", err)
 	}
@@ -121,7 +132,7 @@ func (c *certificates) bundle(b *sgbundle.Bundle, cert *x509.Certificate, conten
 func (c *certificates) explain(b *sgbundle.Bundle, cert *x509.Certificate, is certificate.Summary, err error) error {
 	who := is.SubjectAlternativeName
 	if _, err := sgverify.VerifyLeafCertificate(cert.NotBefore, cert, c.root); err != nil {
-		return fmt.Errorf("the certificate of %s is from %q, an authority that the trusted root does not name", who, cert.Issuer.CommonName)
+		return c.stranger(cert, is)
 	}
 	valid := fmt.Sprintf("from %s to %s", cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339))
 	logged, failed := c.verifier.VerifyTransparencyLogInclusion(b)
@@ -274,22 +285,23 @@ func or(s, alternative string) string {
 }
 
 // Bundle verifies a Sigstore bundle by itself: that of a statement, or the
-// signature over a file, of a release of this ref. It gives the certificate's
-// subject, or the key's fingerprint.
+// signature over a file, of a release of this ref; of a withdrawal where the ref
+// is empty. It gives the signer's name.
 func (t Trust) Bundle(text, content []byte, ref string) (string, error) {
 	j, err := t.judge()
 	if err != nil {
 		return "", err
 	}
 	who, err := j.over(text, content)
-	if err == nil && !who.key && who.ref != ref {
-		err = fmt.Errorf("it is signed by %s, and a release of %s has to be signed by a run on that very ref", who.name, ref)
+	if err == nil {
+		err = who.of(ref)
 	}
 	return who.name, err
 }
 
 // Accepts tells whether a certificate (DER) would count for a release of this
-// ref, before anything is signed with it.
+// ref, or for withdrawals where that is empty, before anything is signed with
+// it.
 func (t Trust) Accepts(der []byte, ref string) error {
 	if t.Keyless == nil {
 		return errors.New("the product pins no identity that may sign (Trust.Keyless)")
@@ -307,16 +319,29 @@ func (t Trust) Accepts(der []byte, ref string) error {
 		return fmt.Errorf("the certificate names nobody: %w", err)
 	}
 	if _, err := sgverify.VerifyLeafCertificate(cert.NotBefore, cert, c.root); err != nil {
-		return fmt.Errorf("the certificate of %s is from %q, an authority that the trusted root does not name", is.SubjectAlternativeName, cert.Issuer.CommonName)
+		return c.stranger(cert, is)
 	}
 	who, err := c.identify(is)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case ref == "" && !who.withdrawal:
-		return fmt.Errorf("%s is nobody whose withdrawals count", who.name)
-	case ref != "" && (who.ref != ref || !who.release):
-		return fmt.Errorf("%s cannot sign a release of %s, which has to be signed by a run on that very ref", who.name, ref)
 	}
-	return nil
+	return who.of(ref)
+}
+
+// of says why a signer does not count for a release of a ref, or for
+// withdrawals where that is empty.
+func (w signer) of(ref string) error {
+	switch {
+	case w.key:
+		return nil
+	case ref == "":
+		return w.may(intoto.WithdrawalType)
+	case w.ref != ref:
+		return fmt.Errorf("it is signed by %s, and a release of %s has to be signed by a run on that very ref", w.name, ref)
+	}
+	return w.may(intoto.Signature)
+}
+
+func (c *certificates) stranger(cert *x509.Certificate, is certificate.Summary) error {
+	return fmt.Errorf("the certificate of %s is from %q, an authority that the trusted root does not name", is.SubjectAlternativeName, cert.Issuer.CommonName)
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,8 +95,7 @@ func (s *source) collect(ctx context.Context, j *judge, h v1.Hash) (*proofs, err
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	s.judge(ctx, j, p, bundles, sigs, atts)
-	return p, nil
+	return p, s.judge(ctx, j, p, bundles, sigs, atts)
 }
 
 // some are proofs of one predicate type, and where they were read.
@@ -127,16 +127,19 @@ func (j *judge) only(ctx context.Context, ref name.Digest, format product.ProofF
 		}
 	}
 	p := &proofs{digest: digest}
-	src.judge(ctx, j, p, bundles, nil, atts)
-	return some{p, src}, nil
+	return some{p, src}, src.judge(ctx, j, p, bundles, nil, atts)
 }
 
 // judge sorts proofs into those that count and others. What is not signed by
 // whom is trusted is kept apart: anyone who may push can attach something.
-func (s *source) judge(ctx context.Context, j *judge, p *proofs, bundles, sigs, atts []found) {
+// The error is that there is no telling.
+func (s *source) judge(ctx context.Context, j *judge, p *proofs, bundles, sigs, atts []found) error {
 	p.bundles, p.tags = len(bundles), len(sigs)+len(atts)
 	for _, f := range bundles {
 		statement, err := s.judged(f.layer.Digest, func() (signed, error) { return j.bundle(f.text) })
+		if unknown := (noRoot{}); errors.As(err, &unknown) {
+			return fmt.Errorf("judging a proof of %s: %w", p.digest, unknown.error)
+		}
 		p.take(statement, f.predicate, err)
 	}
 	for _, f := range sigs {
@@ -147,6 +150,37 @@ func (s *source) judge(ctx context.Context, j *judge, p *proofs, bundles, sigs, 
 		statement, err := j.envelope(ctx, f.text)
 		p.take(statement, f.layer.Annotations[tagPredicateKey], err)
 	}
+	return nil
+}
+
+// Bundles reads the Sigstore bundles that are attached to manifests, as they
+// are: nothing is verified. They come in the order of their digests. A manifest
+// that is not there has none.
+func Bundles(ctx context.Context, repo name.Repository, digests []v1.Hash, opts ...remote.Option) ([][]byte, error) {
+	src, err := newSource(repo, opts)
+	if err != nil {
+		return nil, err
+	}
+	lists := make([][]found, len(digests))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, h := range digests {
+		group.Go(func() (err error) {
+			lists[i], _, err = src.bundles(ctx, h, everything)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("reading what is attached already: %w", err)
+	}
+	all := slices.Concat(lists...)
+	slices.SortFunc(all, func(a, b found) int { return strings.Compare(a.layer.Digest.Hex, b.layer.Digest.Hex) })
+	var out [][]byte
+	for i, f := range all {
+		if i == 0 || f.layer.Digest != all[i-1].layer.Digest {
+			out = append(out, f.text)
+		}
+	}
+	return out, nil
 }
 
 // proofTag is where the proofs of one kind about a manifest stand.

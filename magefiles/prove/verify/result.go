@@ -18,6 +18,8 @@ type Expect struct {
 	// Ref is the full git ref that was released: "refs/tags/v0.4.0" or
 	// "refs/heads/main".
 	Ref string
+	// Channel is the channel that was released: "stable".
+	Channel string
 	// Require names what the index has to have passed: a test result of the
 	// trusted key for each, as in "smoke:pilot", or "smoke:pilot@compose" where
 	// the kind of stack matters. See [Require].

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -43,7 +44,7 @@ type Trust struct {
 // judge verifies signatures by whom is trusted: with the key where there is one
 // (else the verifiers are nil), and by certificate.
 type judge struct {
-	certificates *certificates
+	certificates func() (*certificates, error)
 
 	fingerprint string
 	key         signature.Verifier
@@ -59,9 +60,9 @@ func (t Trust) judge() (*judge, error) {
 	}
 	j := &judge{}
 	if t.Keyless != nil {
-		var err error
-		if j.certificates, err = t.Keyless.judge(); err != nil || t.Key == nil {
-			return j, err
+		j.certificates = sync.OnceValues(t.Keyless.judge)
+		if t.Key == nil {
+			return j, nil
 		}
 	}
 	if bytes.Contains(t.Key, []byte("PRIVATE KEY")) {
@@ -141,7 +142,11 @@ func (j *judge) entity(b *sgbundle.Bundle, content []byte) (signer, error) {
 	}
 	cert := material.Certificate()
 	if cert != nil && j.certificates != nil {
-		return j.certificates.bundle(b, cert, content)
+		certificates, err := j.certificates()
+		if err != nil {
+			return signer{}, noRoot{err}
+		}
+		return certificates.bundle(b, cert, content)
 	}
 	if j.bundles == nil {
 		return signer{}, errors.New("it is signed by a key, and no key is trusted here: want a certificate of an identity that counts")
