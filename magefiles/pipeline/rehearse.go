@@ -14,6 +14,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/doctor"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/keys"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
@@ -66,6 +67,7 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, registry.Close()) }()
+	defer func() { err = errors.Join(err, r.closeSigstore()) }()
 	_, path, _ := strings.Cut(s.Product.Image.Repository, "/")
 	r.Image = registry.Repository(path)
 
@@ -88,7 +90,9 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 
 type rehearsal struct {
 	Suite
-	dir      string
+	dir string
+	// sigstore is where CI's releases are signed keyless; nil where the key signs.
+	sigstore *sigstorekit.Instance
 	history  history
 	outcomes []outcome
 	// rows are those of the table that a rehearsal ends with.
@@ -115,6 +119,9 @@ func (r *rehearsal) fresh(ctx context.Context, sample string, play func(context.
 		return err
 	}
 	if err := r.Key.Save(filepath.Join(r.dir, rehearsedKeys), nil); err != nil {
+		return err
+	}
+	if err := r.openSigstore(ctx); err != nil {
 		return err
 	}
 	if err := r.pin(who); err != nil {
@@ -154,6 +161,9 @@ func (r *rehearsal) again(ctx context.Context, like string) error {
 	if r.Key, err = attest.ParseKey(sealed, func() ([]byte, error) { return nil, nil }); err != nil {
 		return err
 	}
+	if err := r.openSigstore(ctx); err != nil {
+		return err
+	}
 	if _, err = git.Clone(ctx, filepath.Join(like, rehearsedCheckout), r.Dir); err != nil {
 		return err
 	}
@@ -167,7 +177,10 @@ func (r *rehearsal) again(ctx context.Context, like string) error {
 
 // play does what CI does in an episode.
 func (r *rehearsal) play(ctx context.Context, e episode) error {
-	s := r.Suite
+	s, err := r.as(e)
+	if err != nil {
+		return err
+	}
 	switch {
 	case e.Withdraw != "":
 		return r.UI.Run(ctx, "withdraw "+e.Withdraw, func(ctx context.Context, step *term.Step) error {
@@ -178,7 +191,7 @@ func (r *rehearsal) play(ctx context.Context, e episode) error {
 			return r.rolledBack(s.rollback(ctx, step, RollbackOrder{Version: e.Restore, Restore: true}))
 		})
 	}
-	err := r.UI.Run(ctx, e.Ref+" "+string(e.Channel), func(ctx context.Context, step *term.Step) error {
+	err = r.UI.Run(ctx, e.Ref+" "+string(e.Channel), func(ctx context.Context, step *term.Step) error {
 		if err := (git.Repo{Dir: r.Dir}).Detach(ctx, e.Commit); err != nil {
 			return err
 		}
@@ -198,7 +211,7 @@ func (r *rehearsal) play(ctx context.Context, e episode) error {
 		}
 		r.rows = append(r.rows, []string{
 			"release " + out.Plan.Ref.Name, out.Plan.Version, shortDigest(out.Digest.String()), signed,
-			out.sboms(), out.provenance(), or(strings.Join(out.Plan.Tries, " "), "nothing"), out.moved(),
+			out.sboms(), out.provenance(), signedBy(out.Report.Signer), or(strings.Join(out.Plan.Tries, " "), "nothing"), out.moved(),
 		})
 		return nil
 	})
@@ -217,7 +230,7 @@ func (r *rehearsal) rolledBack(out rolledBack, err error) error {
 	if !out.Withdrawn {
 		what = "restore"
 	}
-	r.rows = append(r.rows, []string{what + " " + out.Version.Tag(), out.Version.String(), shortDigest(out.Digest), "", "", "", "", or(strings.Join(out.Moved, " "), "nothing")})
+	r.rows = append(r.rows, []string{what + " " + out.Version.Tag(), out.Version.String(), shortDigest(out.Digest), "", "", "", r.whoWithdraws(), "", or(strings.Join(out.Moved, " "), "nothing")})
 	return nil
 }
 
@@ -227,7 +240,7 @@ func (r *rehearsal) table() error {
 	if r.Stack != "" {
 		passed += " (" + r.Stack + ")"
 	}
-	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "provenance", passed, "what changed"}, r.rows)
+	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "provenance", "signed by", passed, "what changed"}, r.rows)
 }
 
 // sample is the product to rehearse: the working directory where it is a
@@ -263,7 +276,14 @@ func (r *rehearsal) pin(who *keys.Signer) error {
 	if file == "" {
 		return fmt.Errorf("the product pins no keys of the format %s, which is what this machine can sign with: install gnupg", who.Format)
 	}
-	for name, text := range map[string][]byte{file: who.Public, trust.ReleaseKey: r.Key.PublicPEM()} {
+	files := map[string][]byte{file: who.Public}
+	if trust.ReleaseKey != "" {
+		files[trust.ReleaseKey] = r.Key.PublicPEM()
+	}
+	if r.sigstore != nil {
+		files[trust.Keyless.TrustedRoot] = r.sigstore.TrustedRoot
+	}
+	for name, text := range files {
 		path := filepath.Join(r.Dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err

@@ -245,7 +245,7 @@ func (s *Suite) sign(ctx context.Context, ui runner, b *bundle.Bundle, signer at
 			return err
 		}
 		o := attest.Options{Signer: signer, Builder: s.builder(), Results: results}
-		if _, keyless := signer.(*attest.Keyless); keyless {
+		if _, byKey := signer.(*attest.Key); !byKey {
 			if o.Published, err = publishedProofs(ctx, b, reg); err != nil {
 				return err
 			}
@@ -254,7 +254,7 @@ func (s *Suite) sign(ctx context.Context, ui runner, b *bundle.Bundle, signer at
 		if err != nil {
 			return err
 		}
-		step.Detail("%d signed, %d there already, by %s", made.Signed, made.Kept, shortDigest(made.Fingerprint))
+		step.Detail("%d signed, %d there already, by %s", made.Signed, made.Kept, signerName(made.Fingerprint))
 		return b.WriteSums()
 	})
 }

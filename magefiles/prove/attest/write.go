@@ -96,7 +96,8 @@ func (w *writer) all(ctx context.Context, proofs []proof) error {
 	g.SetLimit(together)
 	var mu sync.Mutex
 	seen := map[string]bool{}
-	for _, p := range proofs {
+	faults := make([]error, len(proofs))
+	for i, p := range proofs {
 		if seen[string(p.statement)] {
 			continue
 		}
@@ -104,7 +105,8 @@ func (w *writer) all(ctx context.Context, proofs []proof) error {
 		g.Go(func() error {
 			text, kept, err := w.signed(ctx, p.statement)
 			if err != nil {
-				return fmt.Errorf("signing %s: %w", p.title, err)
+				faults[i] = fmt.Errorf("signing %s: %w", p.title, err)
+				return faults[i]
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -112,7 +114,13 @@ func (w *writer) all(ctx context.Context, proofs []proof) error {
 			return nil
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	for _, f := range faults { // the first in order, not in time
+		if f != nil && !errors.Is(f, context.Canceled) {
+			return f
+		}
+	}
+	return err
 }
 
 // signed gives the Sigstore bundle of a statement: one that was there with a
