@@ -42,6 +42,9 @@ const (
 	// Cosign is cosign's own command line, an outside judge for the tests. It
 	// may be missing.
 	Cosign Need = "cosign"
+	// Sigstore are Fulcio, a timestamp authority and a Rekor log, by which a
+	// rehearsal is signed keyless. They may be missing.
+	Sigstore Need = "sigstore"
 )
 
 // Target is a target with its needs.
@@ -88,9 +91,9 @@ func Targets() []Target {
 		{"drill:failure", try},
 		{"report:validation", []Need{Git}},
 		{"registry:serve", nil},
-		{"rehearse", []Need{Git, Signer, Rust, Node, NPM, Emulator, Docker, Compose}},
+		{"rehearse", []Need{Git, Signer, Rust, Node, NPM, Emulator, Docker, Compose, Sigstore}},
 		{"bench", nil},
-		{"scripts/test.sh", []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign}},
+		{"scripts/test.sh", []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign, Sigstore}},
 	}
 }
 
@@ -144,7 +147,7 @@ type Finding struct {
 // It changes nothing and downloads nothing.
 func Check(ctx context.Context, dir string, p product.Product, needs ...Need) []Finding {
 	if len(needs) == 0 {
-		needs = []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign}
+		needs = []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign, Sigstore}
 	}
 	var out []Finding
 	for _, n := range needs {
@@ -170,6 +173,8 @@ func wanted(dir string, p product.Product, n Need) bool {
 		return p.Frontend != nil
 	case Docker, Compose:
 		return p.Compose != nil
+	case Sigstore:
+		return p.Trust.Keyless != nil
 	case SSHKeygen:
 		if p.Trust.SSHSigners == "" {
 			return false

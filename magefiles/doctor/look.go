@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/run"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
@@ -60,6 +61,12 @@ func look(ctx context.Context, dir string, p product.Product, n Need) []Finding 
 			}
 		}
 		return one(ctx, n, tool{purpose: "judges our proofs in the tests", programs: programs, version: []string{"version"}, install: "scripts/setup.sh tools", optional: true})
+	case Sigstore:
+		f := Finding{Need: n, For: "signs rehearsals keyless; without it a key signs them", State: OK, Found: "Fulcio, timestamp authority and log"}
+		if missing := sigstorekit.Missing(sigstorekit.Options{Log: true}); len(missing) > 0 {
+			f.State, f.Found, f.Install = Absent, "no "+strings.Join(missing, ", no "), sigstorekit.Install
+		}
+		return []Finding{f}
 	case Rust:
 		return rust(ctx, dir, p)
 	case Emulator:

@@ -140,6 +140,35 @@ func TestValidate(t *testing.T) {
 		{"Tries.Critical[0]", `"test:frontend" has nothing to test: Frontend is nil`, func(p *Product) {
 			p.Frontend, p.Tries.Critical = nil, []string{"test:frontend"}
 		}},
+		{"Trust.Keyless", `needs Proofs "bundles"`, func(p *Product) { p.Proofs = ProofTags }},
+		{"Trust.ReleaseKey", `"" is not a clean path`, func(p *Product) { p.Trust.ReleaseKey, p.Trust.Keyless = "", nil }},
+		{"Trust.Keyless.Issuer", `"token.actions" is not a URL with https`, func(p *Product) { p.Trust.Keyless.Issuer = "token.actions" }},
+		{"Trust.Keyless.TrustedRoot", "is not a clean path relative to the checkout", func(p *Product) { p.Trust.Keyless.TrustedRoot = "/etc/root.json" }},
+		{"Trust.Keyless.TrustedRoot", "is empty: the public good instance's root does not name", func(p *Product) { p.Trust.Keyless.Services = PublicGood() }},
+		{"Trust.Keyless.Services", "nothing would say when a certificate was used", func(p *Product) {
+			p.Trust.Keyless.TrustedRoot, p.Trust.Keyless.Services = "root.json", Services{Fulcio: "https://fulcio.example", Logs: []Log{{"https://rekor.example", 2}}}
+		}},
+		{"Trust.Keyless.Services.Fulcio", `"" is not a URL`, func(p *Product) {
+			p.Trust.Keyless.TrustedRoot, p.Trust.Keyless.Services = "root.json", Services{Timestamps: []string{"http://tsa.example/api/v1/timestamp"}}
+		}},
+		{"Trust.Keyless.Services.Logs[0].Version", "3 is neither 1 nor 2", func(p *Product) {
+			p.Trust.Keyless.TrustedRoot, p.Trust.Keyless.Services = "root.json", PublicGood()
+			p.Trust.Keyless.Services.Logs[0].Version = 3
+		}},
+		{"Trust.Keyless.Identities", "is empty: nobody could sign", func(p *Product) { p.Trust.Keyless.Identities = nil }},
+		{"Trust.Keyless.Identities[0].For", "is empty: name what", func(p *Product) { p.Trust.Keyless.Identities[0].For = nil }},
+		{"Trust.Keyless.Identities[0].For[0]", `"beta" is none of ["edge"`, func(p *Product) { p.Trust.Keyless.Identities[0].For = []string{"beta"} }},
+		{"Trust.Keyless.Identities[1]", "either a workflow or a person", func(p *Product) { p.Trust.Keyless.Identities[1].Workflow = "" }},
+		{"Trust.Keyless.Identities[1].Workflow", "is not a workflow's path", func(p *Product) { p.Trust.Keyless.Identities[1].Workflow = ".github/workflows/*.yml" }},
+		{"Trust.Keyless.Identities[0].For[0]", "cannot be signed by a person", func(p *Product) {
+			p.Trust.Keyless.Identities[0] = Identity{For: []string{"stable"}, Person: "a@example.org", Issuer: "https://accounts.example"}
+		}},
+		{"Trust.Keyless.Identities[0].Issuer", "is empty: name who vouches for a@example.org", func(p *Product) {
+			p.Trust.Keyless.Identities[0] = Identity{For: []string{Withdrawal}, Person: "a@example.org"}
+		}},
+		{"Trust.Keyless.Identities[0].Person", "is not an e-mail address", func(p *Product) {
+			p.Trust.Keyless.Identities[0] = Identity{For: []string{Withdrawal}, Person: "*@example.org", Issuer: "https://accounts.example"}
+		}},
 	} {
 		p := RustShare()
 		tt.spoil(&p)
@@ -204,7 +233,13 @@ func TestValidateAccepts(t *testing.T) {
 		"no process":    func(p *Product) { p.Run.Process = nil },
 		"no page":       func(p *Product) { p.Run.Process.Frontend = "" },
 		"all tries":     func(p *Product) { p.Tries.Candidate = triable },
-		"no health":     func(p *Product) { p.Image.Health = Health{} },
+		"a key alone":   func(p *Product) { p.Trust.Keyless = nil },
+		"no key":        func(p *Product) { p.Trust.ReleaseKey = "" },
+		"a private Sigstore": func(p *Product) {
+			p.Trust.Keyless.TrustedRoot = ".release/trusted_root.json"
+			p.Trust.Keyless.Services = Services{Fulcio: "http://fulcio.internal", Timestamps: []string{"http://tsa.internal/api/v1/timestamp"}}
+		},
+		"no health": func(p *Product) { p.Image.Health = Health{} },
 	} {
 		p := RustShare()
 		change(&p)

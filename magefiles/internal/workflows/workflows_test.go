@@ -254,3 +254,41 @@ func TestEvidence(t *testing.T) {
 		t.Errorf("only %d jobs that try an image were found", tried)
 	}
 }
+
+// TestIdentities: what the product pins to sign a channel is there, may show who
+// it is, and runs on that channel's refs; no other job may show anything.
+func TestIdentities(t *testing.T) {
+	p := product.RustShare()
+	signing := map[string]bool{}
+	for _, i := range p.Trust.Keyless.Identities {
+		text := read(t, filepath.Join(sample, filepath.FromSlash(i.Workflow)))
+		if strings.Contains(text, "COSIGN") {
+			t.Errorf("%s has a key, which would sign instead of it", i.Workflow)
+		}
+		for name, j := range parse(t, text).Jobs {
+			released := false
+			for _, s := range j.Steps {
+				for _, c := range mageCalls(s.Run) {
+					released = released || strings.HasPrefix(c.target, "release:")
+				}
+			}
+			if j.Permissions == nil || released != ((*j.Permissions)["id-token"] == "write") {
+				t.Errorf("%s: job %s releases: %t; its permissions are %v", i.Workflow, name, released, j.Permissions)
+			}
+			if released {
+				signing[filepath.Base(i.Workflow)] = true
+			}
+		}
+	}
+	found, _ := files(t, sample)
+	for _, path := range found {
+		for name, j := range parse(t, read(t, path)).Jobs {
+			if _, shows := (*j.Permissions)["id-token"]; shows && !signing[filepath.Base(path)] {
+				t.Errorf("%s: job %s may show who it is, and signs nothing that counts", path, name)
+			}
+		}
+	}
+	if len(signing) != 4 {
+		t.Errorf("these sign: %v", signing)
+	}
+}
