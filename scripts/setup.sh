@@ -7,7 +7,7 @@
 #   rust     cargo and rustc for x86_64 and aarch64 Linux, the cross linker, the emulator
 #   node     Node.js 18 or later with npm
 #   sign     gpg and ssh-keygen, CA certificates
-#   tools    cosign and crane, as outside judges of what is published
+#   tools    cosign, crane and gh, as outside judges of what is published
 #   sigstore Fulcio, a timestamp authority and a Rekor log, for keyless signing
 #            that needs nobody else
 #   forge    Gitea and the runner of its Actions, which tests publish to
@@ -46,6 +46,8 @@ SIGSTORE=(
   "timestamp-server github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server v2.1.3"
   "rekor-server github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix v2.2.1"
 )
+# Debian 12's gh knows no attestations.
+GH="gh github.com/cli/cli/v2 v2.83.0"
 TRIVY="trivy github.com/aquasecurity/trivy v0.72.0"
 LINT=(
   "golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0"
@@ -299,7 +301,10 @@ install_sign() {
 }
 
 install_tools() {
+  local name module version
   go_tools "${TOOLS[@]}"
+  read -r name module version <<<"$GH"
+  go_module "$name" "$module" "$version" ./cmd/gh "-X github.com/cli/cli/v2/internal/build.Version=${version#v}" ''
 }
 
 install_lint() {
@@ -312,7 +317,7 @@ install_lint() {
 
 tool_path() {
   local line name version
-  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY"; do
+  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY" "$GH"; do
     read -r name _ version <<<"$line"
     if [ "$name" = "$1" ]; then
       echo "$BIN/$name-$version"

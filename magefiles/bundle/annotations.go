@@ -9,6 +9,8 @@ const (
 	VersionKey = "com.github.kubedoio.release.version"
 	// ToolchainKey is the compiler's version line.
 	ToolchainKey = "com.github.kubedoio.release.toolchain"
+	// CargoKey is cargo's version line.
+	CargoKey = "com.github.kubedoio.release.cargo"
 	// RanKey says how the binary was tried: "native", the emulator's name, or
 	// "not run: " and the reason.
 	RanKey = "com.github.kubedoio.release.ran"

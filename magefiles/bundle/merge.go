@@ -224,7 +224,7 @@ func (p *part) binaries(want decide.Plan) ([]v1.Descriptor, error) {
 }
 
 // binaryKeys are the annotations of a binary's entry.
-var binaryKeys = []string{RoleKey, TitleKey, TargetKey, PlatformKey, VersionKey, ToolchainKey, RanKey, CratesKey}
+var binaryKeys = []string{RoleKey, TitleKey, TargetKey, PlatformKey, VersionKey, ToolchainKey, CargoKey, RanKey, CratesKey}
 
 // entryProblem says what is wrong with an entry of a part, or nothing. What it
 // lets through is shown to people and goes into records: no text of it is long

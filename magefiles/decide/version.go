@@ -166,6 +166,17 @@ func (r Ref) Full() string {
 	return "refs/tags/" + r.Name
 }
 
+// Target gives the target that publishes the ref, such as "release:stable".
+func (r Ref) Target() string {
+	switch r.Channel {
+	case Stable:
+		return "release:stable"
+	case Candidate:
+		return "release:rc"
+	}
+	return "release:edge"
+}
+
 // ParseRef reads a tag ("v0.4.0", "refs/tags/v0.4.0"), the main branch ("main",
 // "refs/heads/main", "edge"), or "nightly".
 func ParseRef(s, mainBranch string) (Ref, error) {

@@ -35,6 +35,7 @@ func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from s
 	}
 	want, err := converge.Want(b, tags, converge.Extras{
 		Name: s.Product.Title + " " + from.plan.Ref.Name, Notes: notes, Why: o.Why,
+		Statements: s.Product.Forge.Attestations,
 	})
 	if err != nil {
 		return outcome{}, err
@@ -189,7 +190,9 @@ type VerifyQuery struct {
 	Identity, Issuer, TrustedRoot string
 	// Require names what the image must have passed: see [verify.Require].
 	Require []string
-	JSON    bool
+	// Attest signs what came of it, where it passed, and attaches that.
+	Attest bool
+	JSON   bool
 }
 
 // Verify proves an image from the registry alone.
@@ -202,7 +205,7 @@ func (s *Suite) Verify(ctx context.Context, q VerifyQuery) error {
 	if err != nil {
 		return err
 	}
-	reg, err := s.dial(ref.Context().Name(), true)
+	reg, err := s.dial(ref.Context().Name(), !q.Attest)
 	if err != nil {
 		return err
 	}
@@ -224,6 +227,11 @@ func (s *Suite) Verify(ctx context.Context, q VerifyQuery) error {
 		expect.Ref, expect.Channel = meant(tag.TagStr())
 	}
 	result, err := verify.Image(ctx, reg.Digest(d.Digest), trust, expect, options...)
+	if err == nil && q.Attest {
+		if err = s.summarise(ctx, reg, d.Digest, expect, &result.Report); err != nil {
+			return err
+		}
+	}
 	if len(result.Report.Checks) > 0 {
 		if printed := s.printReport(result.Report, q.JSON); printed != nil {
 			return printed

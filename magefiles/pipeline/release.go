@@ -126,6 +126,9 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 	if err := s.merge(ctx, ui, b, o.Parts); err != nil {
 		return outcome{}, err
 	}
+	if err := s.begun(b); err != nil {
+		return outcome{}, err
+	}
 	frontendDir, binaries, err := s.build(ctx, ui, b)
 	if err != nil {
 		return outcome{}, err
@@ -188,10 +191,14 @@ func (s *Suite) build(ctx context.Context, ui runner, b *bundle.Bundle) (fronten
 	if f := s.Product.Frontend; f != nil && !done {
 		g.Go(func() error {
 			return ui.Run(ctx, "frontend", func(ctx context.Context, step *term.Step) (err error) {
+				var tools frontend.Tools
 				frontendDir, err = frontend.Build(ctx, frontend.Options{
-					Dir: s.Dir, Frontend: *f, CommitTime: b.Plan.CommitTime, Log: step.Log(),
+					Dir: s.Dir, Frontend: *f, CommitTime: b.Plan.CommitTime, Log: step.Log(), Found: &tools,
 				})
-				return err
+				if err != nil {
+					return err
+				}
+				return s.builtWith(b, tools)
 			})
 		})
 	}
@@ -211,6 +218,10 @@ func targetOf(c decide.Channel) string {
 // assemble makes the image of the binaries, and attaches them to it.
 func (s *Suite) assemble(ctx context.Context, ui runner, b *bundle.Bundle, frontendDir string) error {
 	return ui.Run(ctx, "image", func(ctx context.Context, step *term.Step) error {
+		_, _, done, err := b.ImageIndex()
+		if err != nil {
+			return err
+		}
 		options, err := s.baseRegistry(ctx)
 		if err != nil {
 			return err
@@ -226,7 +237,10 @@ func (s *Suite) assemble(ctx context.Context, ui runner, b *bundle.Bundle, front
 		if err := image.AttachBinaries(b); err != nil {
 			return err
 		}
-		return image.AttachFiles(ctx, b, s.Product, s.Dir)
+		if err := image.AttachFiles(ctx, b, s.Product, s.Dir); err != nil || done {
+			return err
+		}
+		return s.finished(b)
 	})
 }
 
@@ -240,17 +254,16 @@ func (s *Suite) document(ctx context.Context, ui runner, b *bundle.Bundle) error
 // sign makes the proofs of what the bundle holds: signatures and attestations.
 func (s *Suite) sign(ctx context.Context, ui runner, b *bundle.Bundle, signer attest.Signer, reg *registry.Registry) error {
 	return ui.Run(ctx, "signatures and attestations", func(ctx context.Context, step *term.Step) error {
-		results, err := results(b)
+		options, err := s.attestOptions(ctx, reg, b, signer)
 		if err != nil {
 			return err
 		}
-		o := attest.Options{Signer: signer, Builder: s.builder(), Results: results}
 		if _, byKey := signer.(*attest.Key); !byKey {
-			if o.Published, err = publishedProofs(ctx, b, reg); err != nil {
+			if options.Published, err = publishedProofs(ctx, b, reg); err != nil {
 				return err
 			}
 		}
-		made, err := attest.Write(ctx, b, s.Product, o)
+		made, err := attest.Write(ctx, b, s.Product, options)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/markdown"
@@ -18,6 +19,15 @@ func (s *Suite) printReport(r verify.Report, asJSON bool) error {
 	rows := [][]string{{"image", r.Image + "@" + r.Digest}, {"trusted key", r.Signer}}
 	if p := r.Provenance; p != nil {
 		rows = append(rows, []string{"built from", fmt.Sprintf("%s %s, commit %s", p.Repository, p.Ref, p.Commit)}, []string{"built by", p.Builder})
+		if p.Started != nil && p.Finished != nil {
+			rows = append(rows, []string{"built at", p.Started.Format(time.RFC3339) + " to " + p.Finished.Format(time.RFC3339)})
+		}
+		for _, d := range p.Dependencies {
+			rows = append(rows, []string{"built with", strings.TrimSpace(d.Name + " " + versionOf(d))})
+		}
+	}
+	for _, v := range r.Summaries {
+		rows = append(rows, []string{"summary", fmt.Sprintf("%s %s, by %s at %s", v.Result, strings.Join(v.Levels, " "), v.Verifier.ID, v.Verified.Format(time.RFC3339))})
 	}
 	verdict := "NOT verified"
 	if r.Passed {

@@ -128,21 +128,6 @@ func (s *Suite) key() (*attest.Key, error) {
 	return nil, nil //nolint:nilnil // there may be none
 }
 
-// builder says who builds: the CI's workflow and run where there is one.
-func (s *Suite) builder() attest.Builder {
-	server, repository, run := s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"), s.Getenv("GITHUB_RUN_ID")
-	if workflow := s.Getenv("GITHUB_WORKFLOW_REF"); server != "" && workflow != "" {
-		return attest.Builder{
-			ID:         server + "/" + workflow,
-			Invocation: fmt.Sprintf("%s/%s/actions/runs/%s/attempts/%s", server, repository, run, or(s.Getenv("GITHUB_RUN_ATTEMPT"), "1")),
-		}
-	}
-	return attest.Builder{ID: localBuilder}
-}
-
-// localBuilder is the builder of a release that no known CI made.
-const localBuilder = "https://github.com/kubedoio/rustshare-release/blob/main/docs/provenance.md#local-builder"
-
 // ServeRegistry serves an embedded registry until ctx ends.
 func (s *Suite) ServeRegistry(ctx context.Context, dir, listen string) error {
 	if _, err := os.Stat(dir); err != nil {

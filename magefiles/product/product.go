@@ -114,6 +114,10 @@ type Forge struct {
 	Kind ForgeKind `json:"kind,omitempty"`
 	// URL is the repository's page; empty: the product's Source.
 	URL string `json:"url,omitempty"`
+	// Attestations has GitHub keep the provenance and the SBOMs that a
+	// certificate signs, for `gh attestation verify`. Repositories on GitHub
+	// Enterprise Server, and private ones on some plans, have no such store.
+	Attestations bool `json:"attestations,omitempty"`
 }
 
 // ForgeKind is a kind of forge.

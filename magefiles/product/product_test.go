@@ -56,6 +56,7 @@ func TestValidate(t *testing.T) {
 		{"Promotion.Manual[0].Ask", "is empty", func(p *Product) { p.Promotion.Manual = []ManualGate{{Name: "staging"}} }},
 		{"Journeys[0]", `"moon" is neither`, func(p *Product) { p.Journeys = []string{"moon"} }},
 		{"Forge.Kind", `"gitlab" is none`, func(p *Product) { p.Forge.Kind = "gitlab" }},
+		{"Forge.Attestations", "only GitHub keeps attestations", func(p *Product) { p.Forge.Kind, p.Forge.Attestations = ForgeGitea, true }},
 		{"Forge.URL", "is not an http(s) URL", func(p *Product) { p.Forge.URL = "git@host:a/b" }},
 		{"Paperwork.Paths[1]", `"docs//**" is not`, func(p *Product) { p.Paperwork.Paths[1] = "docs//**" }},
 		{"Critical[0]", `"[" is not a pattern`, func(p *Product) { p.Critical[0] = "[" }},

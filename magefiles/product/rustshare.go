@@ -41,6 +41,7 @@ func RustShare() Product {
 				{Name: "migration on production data", Ask: "The candidate migrated a copy of production data and serves it."},
 			},
 		},
+		Forge:    Forge{Attestations: true},
 		Announce: Announce{Discussions: "Announcements"},
 		Journeys: []string{"launch", "beta"},
 		Run: &Run{

@@ -128,6 +128,7 @@ func (p Product) Validate() error {
 	default:
 		fault("Forge.Kind", "%q is none of %q, %q and %q", p.Forge.Kind, ForgeGitHub, ForgeGitea, ForgeDirectory)
 	}
+	p.Forge.validateAttestations(fault)
 	if v := p.Forge.URL; v != "" {
 		if u, err := url.Parse(v); err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || strings.HasSuffix(v, "/") {
 			fault("Forge.URL", "%q is not an http(s) URL without trailing slash", v)

@@ -73,11 +73,13 @@ func (Release) Publish(ctx context.Context, tag, why, parts *string, dryRun, jso
 // authorities that count. -commit and -tag are what the provenance must name,
 // where given; that of a version's own image must be its tag's. -require names what the image
 // must have passed, separated by commas: "smoke:pilot", "drill:restore@compose".
-func (Release) Verify(ctx context.Context, image string, key, identity, issuer, trustedRoot, commit, tag, require *string, json *bool) error {
+// -attest signs what came of it, where it passed, and attaches that to the
+// image: it needs somebody to sign and the right to push.
+func (Release) Verify(ctx context.Context, image string, key, identity, issuer, trustedRoot, commit, tag, require *string, attest, json *bool) error {
 	return run(func(s *pipeline.Suite) error {
 		return s.Verify(ctx, pipeline.VerifyQuery{
 			Image: image, Key: value(key), Identity: value(identity), Issuer: value(issuer), TrustedRoot: value(trustedRoot),
-			Commit: value(commit), Tag: value(tag), Require: list(require), JSON: value(json),
+			Commit: value(commit), Tag: value(tag), Require: list(require), Attest: value(attest), JSON: value(json),
 		})
 	})
 }

@@ -47,7 +47,7 @@ func TestDecodeBuild(t *testing.T) {
 	build := intoto.Build{Definition: intoto.BuildDefinition{
 		BuildType: intoto.BuildType,
 		External:  intoto.Parameters{Repository: "https://example.org/a", Ref: "refs/heads/main", Channel: "edge"},
-		Dependencies: []intoto.Dependency{
+		Dependencies: []intoto.Resource{
 			{URI: "git+https://example.org/b@refs/heads/main", Digest: map[string]string{"gitCommit": "bb"}},
 			{URI: "git+https://example.org/a@refs/heads/main", Digest: map[string]string{"gitCommit": "aa"}},
 		},
@@ -69,7 +69,7 @@ func TestDecodeBuild(t *testing.T) {
 		t.Errorf("got the commit %q of a source that is not among the dependencies", c)
 	}
 	s.Predicate = json.RawMessage(`{"buildDefinition":{"buildType":"https://example.org/other"}}`)
-	if _, err := intoto.DecodeBuild(s); err == nil || !strings.Contains(err.Error(), `of build type "https://example.org/other"`) {
+	if _, err := intoto.DecodeBuild(s); err == nil || !strings.Contains(err.Error(), `of the build type "https://example.org/other", and the one that counts is`) {
 		t.Errorf("another build type gave %v", err)
 	}
 	s.Predicate = json.RawMessage(`[]`)

@@ -16,20 +16,36 @@ const CosignVersion = "v2.6.5"
 // it where there is none; `go test -short` skips it.
 func Cosign(t testing.TB) string {
 	t.Helper()
+	return judge(t, "cosign", CosignVersion, "github.com/sigstore/cosign/v2/cmd/cosign")
+}
+
+// GHVersion is the version of GitHub's own command line that judges our proofs.
+const GHVersion = "v2.83.0"
+
+// GH finds GitHub's command line as [Cosign] finds cosign's. One on the PATH is
+// not taken: older ones verify no attestation.
+func GH(t testing.TB) string {
+	t.Helper()
+	return judge(t, "gh", GHVersion, "github.com/cli/cli/v2/cmd/gh")
+}
+
+// judge finds a program of a version in the cache, or cosign on the PATH.
+func judge(t testing.TB, name, version, from string) string {
+	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err == nil {
-		path := filepath.Join(cache, "rustshare-release", "bin", "cosign-"+CosignVersion)
+		path := filepath.Join(cache, "rustshare-release", "bin", name+"-"+version)
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
 	}
-	if path, err := exec.LookPath("cosign"); err == nil {
+	if path, err := exec.LookPath(name); err == nil && name != "gh" {
 		return path
 	}
 	if testing.Short() {
-		t.Skip("cosign's command line is not installed: scripts/setup.sh builds it")
+		t.Skip(name + "'s command line is not installed: scripts/setup.sh builds it")
 	}
-	t.Fatal("cosign's command line is not installed, and it is the outside judge of this test: run scripts/setup.sh, " +
-		"or `go install github.com/sigstore/cosign/v2/cmd/cosign@" + CosignVersion + "` (minutes); -short leaves such tests out")
+	t.Fatal(name + "'s command line is not installed, and it is the outside judge of this test: run `scripts/setup.sh tools`, " +
+		"which builds " + from + "@" + version + " (minutes); -short leaves such tests out")
 	return ""
 }

@@ -55,8 +55,8 @@ type Binary struct {
 	// Crates counts the embedded dependency list, the product's own crates
 	// included.
 	Crates int
-	// Toolchain is the compiler's version line.
-	Toolchain string
+	// Toolchain is the compiler's version line, Cargo that of cargo.
+	Toolchain, Cargo string
 }
 
 // Native is the value of [Binary.Ran] for a binary that ran by itself.
@@ -202,9 +202,13 @@ func (o Options) finish(ctx context.Context, t product.Target, tc Toolchain, env
 	if err != nil {
 		return Binary{}, err
 	}
+	cargo, err := tc.cargo(ctx, o.Dir)
+	if err != nil {
+		return Binary{}, err
+	}
 	return Binary{
 		Target: t, Path: path, Version: version, Ran: ran,
-		Crates: len(crates.Packages), Toolchain: tc.Version,
+		Crates: len(crates.Packages), Toolchain: tc.Version, Cargo: cargo,
 	}, nil
 }
 

@@ -74,6 +74,7 @@ func entry(made Binary, blob bundle.Blob) v1.Descriptor {
 		bundle.RanKey:       made.Ran,
 		bundle.CratesKey:    strconv.Itoa(made.Crates),
 		bundle.ToolchainKey: made.Toolchain,
+		bundle.CargoKey:     made.Cargo,
 	} {
 		d.Annotations[k] = v
 	}
@@ -88,5 +89,6 @@ func fromEntry(b *bundle.Bundle, t product.Target, d v1.Descriptor) Binary {
 		Ran:       d.Annotations[bundle.RanKey],
 		Crates:    crates,
 		Toolchain: d.Annotations[bundle.ToolchainKey],
+		Cargo:     d.Annotations[bundle.CargoKey],
 	}
 }

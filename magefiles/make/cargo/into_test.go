@@ -25,7 +25,7 @@ func TestThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	made := Binary{Target: targets[1], Version: "0.1.0", Ran: Native, Crates: 4, Toolchain: "rustc 1"}
+	made := Binary{Target: targets[1], Version: "0.1.0", Ran: Native, Crates: 4, Toolchain: "rustc 1", Cargo: "cargo 1"}
 	if err := b.Add(bundle.Binary, entry(made, blob)); err != nil {
 		t.Fatal(err)
 	}

@@ -247,6 +247,15 @@ func (tc *Toolchain) rustc(ctx context.Context, dir string, args ...string) (str
 	})
 }
 
+// cargo gives cargo's version line.
+func (tc *Toolchain) cargo(ctx context.Context, dir string) (string, error) {
+	line, err := run.Text(ctx, run.Cmd{Name: tc.Cargo, Args: []string{"--version"}, Dir: dir, Env: []string{"RUSTUP_AUTO_INSTALL=0"}})
+	if err != nil {
+		return "", fmt.Errorf("asking %s for its version: %w", tc.Cargo, err)
+	}
+	return strings.TrimSpace(line), nil
+}
+
 // linkerOf names the C compiler that links for a target: the machine's own,
 // or the cross compiler as Debian calls it. Targets on musl bring their own
 // start files and are linked by the machine's compiler where they are of its

@@ -31,6 +31,8 @@ type Options struct {
 	CommitTime time.Time
 	// Log gets what npm says, line by line; nil for silence.
 	Log io.Writer
+	// Found gets the programs that are used; it may be nil.
+	Found *Tools
 }
 
 // Tools are the programs that a frontend needs.
@@ -107,6 +109,9 @@ func (o Options) install(ctx context.Context) (Tools, error) {
 	tools, err := Find(ctx)
 	if err != nil {
 		return tools, err
+	}
+	if o.Found != nil {
+		*o.Found = tools
 	}
 	dir := o.dir()
 	lock, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))

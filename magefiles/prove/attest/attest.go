@@ -27,9 +27,10 @@ import (
 type Builder struct {
 	// ID is a URI that names the build platform, such as the CI workflow's.
 	ID string
+	// Version maps parts of the platform to their versions; it may be empty.
+	Version map[string]string
 	// Invocation names the run, such as a CI run's URL. Like Started and
-	// Finished it is left out where it is empty: with them, each run has a
-	// provenance of its own.
+	// Finished, the times of the build, it is left out where it is empty.
 	Invocation        string
 	Started, Finished time.Time
 }
@@ -50,6 +51,12 @@ type Options struct {
 	// Published are Sigstore bundles that are attached already, in JSON: those of
 	// the same signer are not made again, though this bundle has them not yet.
 	Published [][]byte
+	// Dependencies are what was built from and with, besides the source, the
+	// base image and the compilers that the bundle names: lock files, tools.
+	Dependencies []intoto.Resource
+	// Provenances are the statements of this image's provenances that the
+	// registry holds, signed by who is trusted.
+	Provenances [][]byte
 	// Results are those of tests, smoke runs and drills; there may be none.
 	Results []Result
 }
@@ -60,8 +67,9 @@ type Options struct {
 //
 // The statements, each signed once:
 //   - for the index and each image a signature of cosign's kind;
-//   - one provenance for index, images, binary artifacts and raw binaries,
-//     attached to each of them, and a release file besides;
+//   - one provenance for index, images, binary artifacts, raw binaries and the
+//     files of the release page, attached to each of the first three, and a
+//     release file besides; one of the same build that is there is kept;
 //   - for each SBOM document one attestation, attached to the image (or binary
 //     artifact) and, for an image's, to the index;
 //   - one test result for each of the Results, attached to the index and to the
@@ -75,7 +83,8 @@ func Write(ctx context.Context, b *bundle.Bundle, p product.Product, o Options) 
 	if err != nil {
 		return s, err
 	}
-	proofs, err := things.proofs(b, p, o.Builder)
+	known := known(b, o.Published)
+	proofs, err := things.proofs(b, p, o, known)
 	if err != nil {
 		return s, err
 	}
@@ -84,7 +93,7 @@ func Write(ctx context.Context, b *bundle.Bundle, p product.Product, o Options) 
 		return s, err
 	}
 	proofs = append(proofs, results...)
-	w := &writer{b: b, o: o, sum: &s, made: map[string][]byte{}, known: known(b, o.Published)}
+	w := &writer{b: b, o: o, sum: &s, made: map[string][]byte{}, known: known}
 	switch p.Proofs {
 	case product.ProofBundles:
 		err = w.referrers(ctx, proofs)
@@ -206,7 +215,7 @@ type proof struct {
 	statement []byte
 }
 
-func (all things) proofs(b *bundle.Bundle, p product.Product, by Builder) ([]proof, error) {
+func (all things) proofs(b *bundle.Bundle, p product.Product, o Options, known map[string][][]byte) ([]proof, error) {
 	var out []proof
 	for _, t := range append([]thing{all.index}, all.images...) {
 		statement, err := intoto.Encode(intoto.Signature, nil, intoto.SHA256("", t.Digest.Hex))
@@ -215,7 +224,7 @@ func (all things) proofs(b *bundle.Bundle, p product.Product, by Builder) ([]pro
 		}
 		out = append(out, proof{t.label + ".signature", t, intoto.Signature, statement})
 	}
-	provenance, err := all.provenance(b, p, by)
+	provenance, err := all.provenance(b, p, o, known)
 	if err != nil {
 		return nil, err
 	}
@@ -255,41 +264,6 @@ func documentStatement(b *bundle.Bundle, s sbom, subjects ...intoto.Subject) ([]
 		return nil, fmt.Errorf("reading an SBOM of the bundle: %w", err)
 	}
 	return intoto.Encode(s.predicate, json.RawMessage(text), subjects...)
-}
-
-// provenance is the one statement about everything that was built.
-func (all things) provenance(b *bundle.Bundle, p product.Product, by Builder) ([]byte, error) {
-	plan := b.Plan
-	build := intoto.Build{
-		Definition: intoto.BuildDefinition{
-			BuildType: intoto.BuildType,
-			External:  intoto.Parameters{Repository: p.Source, Ref: plan.Ref.Full(), Channel: string(plan.Ref.Channel)},
-			Dependencies: []intoto.Dependency{{
-				URI: intoto.Source(p.Source, plan.Ref.Full()), Digest: map[string]string{"gitCommit": plan.Commit},
-			}},
-		},
-		Run: intoto.RunDetails{Builder: intoto.BuilderID{ID: by.ID}},
-	}
-	meta := intoto.Metadata{InvocationID: by.Invocation}
-	if !by.Started.IsZero() {
-		t := by.Started.UTC().Truncate(time.Second)
-		meta.StartedOn = &t
-	}
-	if !by.Finished.IsZero() {
-		t := by.Finished.UTC().Truncate(time.Second)
-		meta.FinishedOn = &t
-	}
-	if meta != (intoto.Metadata{}) {
-		build.Run.Metadata = &meta
-	}
-	var subjects []intoto.Subject
-	for _, t := range all.each() {
-		subjects = append(subjects, intoto.SHA256(t.name, t.Digest.Hex))
-	}
-	for _, t := range all.binaries {
-		subjects = append(subjects, intoto.SHA256(t.label, t.raw))
-	}
-	return intoto.Encode(intoto.Provenance, build, subjects...)
 }
 
 // ProvenanceName is the release file with the provenance, which

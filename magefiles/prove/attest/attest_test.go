@@ -115,10 +115,10 @@ func statement(t *testing.T, b *bundle.Bundle, title string) (v1.Manifest, intot
 }
 
 func TestProvenance(t *testing.T) {
-	for _, c := range []struct{ ref, full, channel, file string }{
-		{"v0.4.0", "refs/tags/v0.4.0", "stable", "rustshare-0.4.0.provenance.sigstore.json"},
-		{"v0.4.0-rc.1", "refs/tags/v0.4.0-rc.1", "candidate", "rustshare-0.4.0-rc.1.provenance.sigstore.json"},
-		{"main", "refs/heads/main", "edge", "rustshare-edge-" + fixture.Commit + ".provenance.sigstore.json"},
+	for _, c := range []struct{ ref, full, channel, target, file string }{
+		{"v0.4.0", "refs/tags/v0.4.0", "stable", "release:stable", "rustshare-0.4.0.provenance.sigstore.json"},
+		{"v0.4.0-rc.1", "refs/tags/v0.4.0-rc.1", "candidate", "release:rc", "rustshare-0.4.0-rc.1.provenance.sigstore.json"},
+		{"main", "refs/heads/main", "edge", "release:edge", "rustshare-edge-" + fixture.Commit + ".provenance.sigstore.json"},
 	} {
 		t.Run(c.ref, func(t *testing.T) {
 			r := release(t, fixture.Options{Ref: c.ref})
@@ -128,7 +128,7 @@ func TestProvenance(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			external := intoto.Parameters{Repository: "https://github.com/kubedoio/rustshare", Ref: c.full, Channel: c.channel}
+			external := intoto.Parameters{Repository: "https://github.com/kubedoio/rustshare", Ref: c.full, Channel: c.channel, Target: c.target}
 			if build.Definition.External != external || build.Commit() != fixture.Commit || build.Run.Builder.ID != builder.ID || build.Run.Metadata != nil {
 				t.Errorf("got the provenance %+v", build)
 			}
@@ -141,6 +141,10 @@ func TestProvenance(t *testing.T) {
 				image, image + " (linux/amd64)", image + " (linux/arm64)",
 				image + " (rustshare-backend-x86_64-linux)", image + " (rustshare-backend-aarch64-linux)",
 				"rustshare-backend-x86_64-linux", "rustshare-backend-aarch64-linux",
+				"rustshare-backend-aarch64-linux.cdx.json", "rustshare-backend-aarch64-linux.spdx.json",
+				"rustshare-backend-x86_64-linux.cdx.json", "rustshare-backend-x86_64-linux.spdx.json",
+				"rustshare-image-linux-amd64.cdx.json", "rustshare-image-linux-amd64.spdx.json",
+				"rustshare-image-linux-arm64.cdx.json", "rustshare-image-linux-arm64.spdx.json",
 			}
 			if !slices.Equal(names, want) {
 				t.Errorf("got the subjects %q, want %q", names, want)

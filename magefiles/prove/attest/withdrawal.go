@@ -43,6 +43,43 @@ func Withdrawal(ctx context.Context, signer Signer, format product.ProofFormat, 
 	if err != nil {
 		return Attached{}, fmt.Errorf("signing the withdrawal of %s: %w", w.Version, err)
 	}
+	return attach(format, plain(subject), intoto.WithdrawalType, w.When, text)
+}
+
+// VerificationSummary signs what came of a verification, about an image index
+// and its images, and gives it once for each of these subjects, in the format of
+// the product's other proofs.
+func VerificationSummary(ctx context.Context, signer Signer, format product.ProofFormat, subjects []v1.Descriptor, s intoto.Summary) ([]Attached, error) {
+	s.Verified = s.Verified.UTC().Truncate(time.Second)
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	var named []intoto.Subject
+	for _, d := range subjects {
+		named = append(named, intoto.SHA256("", d.Digest.Hex))
+	}
+	statement, err := intoto.Encode(intoto.SummaryType, s, named...)
+	if err != nil {
+		return nil, err
+	}
+	text, err := signer.Bundle(ctx, statement)
+	if err != nil {
+		return nil, fmt.Errorf("signing the verification summary of %s: %w", s.Resource, err)
+	}
+	var out []Attached
+	for _, d := range subjects {
+		made, err := attach(format, plain(d), intoto.SummaryType, s.Verified, text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, made)
+	}
+	return out, nil
+}
+
+// attach makes the manifest by which a statement in a Sigstore bundle is found
+// beside its subject.
+func attach(format product.ProofFormat, subject v1.Descriptor, predicate string, created time.Time, text []byte) (Attached, error) {
 	switch format {
 	case product.ProofBundles:
 		config, err := descriptor([]byte(emptyConfig))
@@ -53,13 +90,13 @@ func Withdrawal(ctx context.Context, signer Signer, format product.ProofFormat, 
 		if err != nil {
 			return Attached{}, err
 		}
-		manifest, err := json.Marshal(referrer(plain(subject), intoto.WithdrawalType, w.When, config, layer))
+		manifest, err := json.Marshal(referrer(subject, predicate, created, config, layer))
 		if err != nil {
-			return Attached{}, fmt.Errorf("encoding the withdrawal of %s: %w", w.Version, err)
+			return Attached{}, fmt.Errorf("encoding the manifest of a statement: %w", err)
 		}
 		return Attached{Manifest: manifest, Blobs: [][]byte{[]byte(emptyConfig), text}}, nil
 	case product.ProofTags:
-		envelope, err := attestation(intoto.WithdrawalType, text)
+		envelope, err := attestation(predicate, text)
 		if err != nil {
 			return Attached{}, err
 		}

@@ -143,7 +143,7 @@ func TestBad(t *testing.T) {
 				attach(t, e.repo, e.key, find(t, e.r.Bundle, "index"), s)
 			},
 			reason: verify.WrongProvenance, subject: "index",
-			words: []string{`of build type "https://example.org/by-hand"`},
+			words: []string{`of the build type "https://example.org/by-hand", and the one that counts is`},
 		},
 		{
 			name:    "the index names another commit",

@@ -52,6 +52,8 @@ func (e *evidence) check(r *recorder, j *judge, trust Trust, want Expect) {
 		r.report.Platforms = append(r.report.Platforms, p)
 	}
 	r.results(e.index, e.revision, want.Require)
+	r.report.Summaries = summaries(e.index)
+	r.report.Inputs = inputs(all)
 }
 
 // why says why a proof that is there does not count, for the end of a
@@ -128,13 +130,6 @@ func (r *recorder) provenance(subject string, p *proofs, want Expect) *statement
 	slices.SortFunc(fit, func(a, b statement) int { return cmp.Or(cmp.Compare(a.Ref, b.Ref), cmp.Compare(a.Builder, b.Builder)) })
 	r.pass(subject, check, "built from %s at %s, commit %s, by %s", fit[0].Repository, fit[0].Ref, fit[0].Commit, fit[0].Builder)
 	return &fit[0]
-}
-
-func provenanceOf(build intoto.Build) Provenance {
-	return Provenance{
-		Repository: build.Definition.External.Repository, Ref: build.Definition.External.Ref,
-		Channel: build.Definition.External.Channel, Commit: build.Commit(), Builder: build.Run.Builder.ID,
-	}
 }
 
 // differs says how a provenance is not the expected one, "" where it is.

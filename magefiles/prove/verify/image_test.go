@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -42,8 +43,9 @@ func TestGood(t *testing.T) {
 			if !rep.Passed || rep.Format != c.format || rep.Signer != key.Fingerprint() || rep.Digest != digest.String() || rep.Image != repo.Name() {
 				t.Errorf("got the report %+v", rep)
 			}
-			if p := rep.Provenance; p == nil || *p != (verify.Provenance{
-				Repository: source, Ref: "refs/tags/v0.4.0", Channel: "stable", Commit: fixture.Commit, Builder: "https://ci.example/release",
+			if p := rep.Provenance; p == nil || !reflect.DeepEqual(*p, verify.Provenance{
+				Repository: source, Ref: "refs/tags/v0.4.0", Channel: "stable", Target: "release:stable",
+				Commit: fixture.Commit, Builder: "https://ci.example/release",
 			}) {
 				t.Errorf("got the provenance %+v", p)
 			}

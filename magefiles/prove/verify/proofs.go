@@ -60,15 +60,19 @@ func (p *proofs) refusedOf(predicate string) error {
 }
 
 // take sorts a proof in.
-func (p *proofs) take(s signed, predicate string, err error) {
+func (p *proofs) take(s signed, f found, err error) {
 	switch {
 	case err != nil:
-		p.refused = append(p.refused, refusal{predicate, err})
+		p.refused = append(p.refused, refusal{f.predicate, err})
 	case s.by.may(s.PredicateType) != nil:
 		p.refused = append(p.refused, refusal{s.PredicateType, s.by.may(s.PredicateType)})
 	case !s.Names(p.digest.Hex):
 		p.refused = append(p.refused, refusal{s.PredicateType, fmt.Errorf("it is about %s", about(s.Statement))})
 	default:
+		if s.PredicateType != intoto.Provenance {
+			f.text = nil
+		}
+		s.from = f
 		p.good = append(p.good, s)
 	}
 }
@@ -140,15 +144,17 @@ func (s *source) judge(ctx context.Context, j *judge, p *proofs, bundles, sigs, 
 		if unknown := (noRoot{}); errors.As(err, &unknown) {
 			return fmt.Errorf("judging a proof of %s: %w", p.digest, unknown.error)
 		}
-		p.take(statement, f.predicate, err)
+		p.take(statement, f, err)
 	}
 	for _, f := range sigs {
 		statement, err := j.simple(f.text, f.layer)
-		p.take(statement, intoto.Signature, err)
+		f.predicate = intoto.Signature
+		p.take(statement, f, err)
 	}
 	for _, f := range atts {
 		statement, err := j.envelope(ctx, f.text)
-		p.take(statement, f.layer.Annotations[tagPredicateKey], err)
+		f.predicate = f.layer.Annotations[tagPredicateKey]
+		p.take(statement, f, err)
 	}
 	return nil
 }

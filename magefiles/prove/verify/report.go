@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
@@ -31,6 +32,19 @@ type Report struct {
 	// Platforms are in the index's order.
 	Platforms []Platform `json:"platforms"`
 	Checks    []Check    `json:"checks"`
+	// Summaries are what the trusted key says of earlier verifications of this
+	// index, the newest first.
+	Summaries []intoto.Summary `json:"summaries,omitempty"`
+	// Inputs are the digests of the attestations that count, summaries left out.
+	Inputs []Input `json:"inputs,omitempty"`
+}
+
+// Input is an attestation that counts.
+type Input struct {
+	// Predicate is its predicate type, Digest that of the signed text in the
+	// registry.
+	Predicate string `json:"predicate"`
+	Digest    string `json:"digest"`
 }
 
 // Provenance is what the signed provenance says.
@@ -38,8 +52,17 @@ type Provenance struct {
 	Repository string `json:"repository"`
 	Ref        string `json:"ref"`
 	Channel    string `json:"channel"`
-	Commit     string `json:"commit"`
-	Builder    string `json:"builder"`
+	// Target is what was asked for, such as "release:stable".
+	Target  string `json:"target,omitempty"`
+	Commit  string `json:"commit"`
+	Builder string `json:"builder"`
+	// Invocation names the run, Started and Finished are the build's times;
+	// empty where the statement has none.
+	Invocation string     `json:"invocation,omitempty"`
+	Started    *time.Time `json:"started,omitempty"`
+	Finished   *time.Time `json:"finished,omitempty"`
+	// Dependencies are what was built from and with, the source left out.
+	Dependencies []intoto.Resource `json:"dependencies,omitempty"`
 }
 
 // Platform is one image of the index.

@@ -109,6 +109,9 @@ func Fingerprint(key crypto.PublicKey) (string, error) {
 type signed struct {
 	intoto.Statement
 	by signer
+	// from is what it was read from. The text is left out where nobody asks for
+	// it again.
+	from found
 }
 
 // bundle verifies a Sigstore bundle and gives its statement. Who it is about
@@ -130,7 +133,7 @@ func (j *judge) bundle(text []byte) (signed, error) {
 		return signed{}, fmt.Errorf("the bundle signs a payload of type %q, want %q", envelope.GetPayloadType(), intoto.PayloadType)
 	}
 	s, err := intoto.Decode(envelope.GetPayload())
-	return signed{s, who}, err
+	return signed{Statement: s, by: who}, err
 }
 
 // entity verifies what a bundle signs, which is compared with the content
@@ -207,7 +210,7 @@ func (j *judge) envelope(ctx context.Context, text []byte) (signed, error) {
 		return signed{}, err
 	}
 	s, err := intoto.Decode(raw)
-	return signed{s, j.byKey()}, err
+	return signed{Statement: s, by: j.byKey()}, err
 }
 
 // simple verifies a signature of the "simple signing" kind, as ".sig" tags
@@ -230,8 +233,8 @@ func (j *judge) simple(text []byte, d v1.Descriptor) (signed, error) {
 	if p.Critical.Type != payload.CosignSignatureType {
 		return signed{}, fmt.Errorf("it is a signature of type %q, want %q", p.Critical.Type, payload.CosignSignatureType)
 	}
-	return signed{intoto.Statement{
+	return signed{Statement: intoto.Statement{
 		Type: intoto.StatementType, PredicateType: intoto.Signature,
 		Subject: []intoto.Subject{intoto.SHA256("", strings.TrimPrefix(p.Critical.Image.DockerManifestDigest, "sha256:"))},
-	}, j.byKey()}, nil
+	}, by: j.byKey()}, nil
 }

@@ -25,7 +25,10 @@ type Action interface {
 
 // The ranks are the safe order: content, proofs, verification, names, page,
 // and the tags that people follow at the very end. What is in the registry
-// already and is to get a name is verified first of all.
+// already and is to get a name is verified first of all. Statements go to the
+// forge once the registry's are verified, and before anything gets a name: what
+// people follow is backed everywhere by then, and where the forge refuses a
+// statement nothing has a name yet.
 //
 // In a roll-back the content is the statement that withdraws the version: it
 // stands, and the registry shows it, before the first tag moves, so that no
@@ -39,6 +42,7 @@ const (
 	rankReferrers = 300
 	rankReadBack  = 400
 	rankVerify    = 500
+	rankStatement = 550
 	rankImmutable = 600
 	rankDraft     = 700
 	rankAssets    = 710

@@ -51,6 +51,10 @@ type Desired struct {
 	// Amend changes the notes of public releases, by tag. Each function given
 	// its own result changes nothing.
 	Amend map[string]func(notes string) string
+	// Statements are those that the forge is to keep. Keyed are those that it
+	// cannot take, since a key signed them; it is empty where none are wanted.
+	Statements []Statement
+	Keyed      []string
 	// Release is the forge's page, nil where there is none.
 	Release *forge.Release
 	// Why is the maintainer's reason to go on although the commit's tag stands
@@ -108,6 +112,8 @@ type Extras struct {
 	// Name and Notes go on the release page.
 	Name, Notes string
 	Why         string
+	// Statements has the forge keep the provenance and the SBOMs.
+	Statements bool
 }
 
 // Want reads from a bundle what should be. Tags are those of [decide.Tags];
@@ -141,6 +147,11 @@ func Want(b *bundle.Bundle, tags []decide.Tag, x Extras) (Desired, error) {
 		}
 	}
 	want.Manifests = w.out
+	if x.Statements {
+		if err := want.statements(b); err != nil {
+			return Desired{}, fmt.Errorf("reading bundle %s: %w", b.Dir, err)
+		}
+	}
 	if ref.Version.IsZero() {
 		return want, nil
 	}

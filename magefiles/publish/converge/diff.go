@@ -23,6 +23,7 @@ func Diff(want Desired, have State) ([]Action, error) {
 		return nil, err
 	}
 	d.content()
+	d.statements()
 	if err := d.immutable(); err != nil {
 		return nil, err
 	}
@@ -240,7 +241,7 @@ func (d *differ) proofs() {
 		switch a := a.(type) {
 		case MoveTag:
 			needed[a.To] = a.Version
-		case SendBlob, PutManifest, ListReferrers, TagProofs, CreateTag, DraftRelease, UploadAsset, DropAsset, PublishRelease:
+		case SendBlob, PutManifest, ListReferrers, TagProofs, PostStatement, CreateTag, DraftRelease, UploadAsset, DropAsset, PublishRelease:
 			mine = true
 		}
 	}

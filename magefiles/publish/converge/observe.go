@@ -55,6 +55,10 @@ type State struct {
 	OwnLatest bool
 	// Notes are those of the public releases that are to be amended, by tag.
 	Notes map[string]string
+	// Keeps is true where the forge keeps statements, and Kept has the ids of
+	// those that it has.
+	Keeps bool
+	Kept  map[string]bool
 }
 
 // Position is where a forward tag stands.
@@ -88,7 +92,7 @@ func (p *Publisher) observer(want Desired) *observer {
 	return &observer{Publisher: p, want: want, asked: map[string]bool{}, s: State{
 		Manifests: map[v1.Hash]bool{}, Blobs: map[v1.Hash]bool{}, Tags: map[string]v1.Hash{},
 		Unlisted: map[v1.Hash][]v1.Descriptor{}, Untagged: map[string]bool{}, Edge: map[string]Position{},
-		Notes: map[string]string{},
+		Notes: map[string]string{}, Kept: map[string]bool{},
 	}}
 }
 
@@ -179,6 +183,7 @@ func (o *observer) first(ctx context.Context, g *errgroup.Group) {
 			return err
 		})
 	}
+	o.statements(ctx, g)
 	if r := o.want.Release; r != nil {
 		g.Go(func() error {
 			found, err := o.Forge.Find(ctx, r.Tag)

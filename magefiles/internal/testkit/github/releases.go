@@ -69,6 +69,10 @@ func (s *Server) route(c *call) {
 		c.listPulls()
 	case id(0) == "pulls" && depth == 1 && method == http.MethodPost:
 		c.createPull()
+	case id(0) == "attestations" && depth == 1 && method == http.MethodPost:
+		c.createAttestation()
+	case id(0) == "attestations" && depth == 2 && method == http.MethodGet:
+		c.listAttestations(id(1))
 	case id(0) != "releases":
 		c.missing()
 	case depth == 1 && method == http.MethodGet:

@@ -31,6 +31,8 @@ type Options struct {
 	NoDigests bool
 	// Discard forgets the contents of assets, which cannot be downloaded then.
 	Discard bool
+	// BundlesApart gives attestations by their address in the storage alone.
+	BundlesApart bool
 	// Late is the number of times that lists leave out what is new, as those
 	// of a busy GitHub do.
 	Late int
@@ -43,7 +45,8 @@ type Access struct {
 	// Scopes make it a classic token.
 	Scopes []string
 	// Permissions are those of a fine-grained or workflow token: "read" or
-	// "write" for "contents", "actions", "pull_requests", "discussions".
+	// "write" for "contents", "actions", "pull_requests", "discussions",
+	// "attestations".
 	Permissions map[string]string
 	// Untold leaves all rights false in the answer about the repository.
 	Untold bool
@@ -72,9 +75,11 @@ type Server struct {
 	pulls       []Pull
 	discussions []Discussion
 	categories  []string
-	next        int64
-	sins        []string
-	traffic     traffic
+	// attestations are the store's.
+	attestations []Attestation
+	next         int64
+	sins         []string
+	traffic      traffic
 }
 
 // New starts a server. The caller closes it.
@@ -89,7 +94,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, dir: dir, next: 1000,
 		tokens: map[string]Access{Token: {Permissions: map[string]string{
-			"contents": "write", "actions": "read", "pull_requests": "write", "discussions": "write",
+			"contents": "write", "actions": "read", "pull_requests": "write", "discussions": "write", "attestations": "write",
 		}}},
 		tags: map[string]string{}, branches: map[string]string{"main": "main"},
 	}

@@ -56,6 +56,7 @@ var (
 	_ forge.CI           = (*GitHub)(nil)
 	_ forge.PullRequests = (*GitHub)(nil)
 	_ forge.Discussions  = (*GitHub)(nil)
+	_ forge.Attestations = (*GitHub)(nil)
 )
 
 // atOnce bounds the changing requests that are under way side by side: GitHub
