@@ -2,7 +2,7 @@
 # Installs what a Debian or Ubuntu machine with Go and git still lacks. It looks
 # first: where all is there it changes nothing and is done at once.
 #
-#   scripts/setup.sh [rust|node|sign|tools|sigstore|forge|packaging|docker|images|browser|lint|trivy|all]...
+#   scripts/setup.sh [rust|node|sign|tools|sigstore|forge|packaging|docker|images|browser|lint|trivy|admission|all]...
 #
 #   rust     cargo and rustc for x86_64 and aarch64 Linux, the cross linker, the emulator
 #   node     Node.js 18 or later with npm
@@ -19,6 +19,7 @@
 #   browser  Chromium, where there is no Chrome either
 #   lint     shellcheck, golangci-lint and govulncheck
 #   trivy    the scanner of that name
+#   admission Kyverno's command line, which runs admission policies without a cluster
 #   all      all of these (the default)
 #
 #   scripts/setup.sh path NAME           prints where a Go tool lies
@@ -49,6 +50,8 @@ SIGSTORE=(
 # Debian 12's gh knows no attestations.
 GH="gh github.com/cli/cli/v2 v2.83.0"
 TRIVY="trivy github.com/aquasecurity/trivy v0.72.0"
+# Its policies judge images as they do in a cluster.
+KYVERNO="kyverno github.com/kyverno/kyverno v1.19.1"
 LINT=(
   "golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0"
   "govulncheck golang.org/x/vuln/cmd/govulncheck v1.9.0"
@@ -281,6 +284,12 @@ install_trivy() {
   GOEXPERIMENT=jsonv2 go_module "$name" "$module" "$version" ./cmd/trivy "-X github.com/aquasecurity/trivy/pkg/version/app.ver=${version#v}" ''
 }
 
+install_admission() {
+  local name module version
+  read -r name module version <<<"$KYVERNO"
+  go_module "$name" "$module" "$version" ./cmd/cli/kubectl-kyverno "-X github.com/kyverno/kyverno/pkg/version.BuildVersion=${version#v}" ''
+}
+
 install_packaging() {
   packages rpm rpmlint lintian debsigs debootstrap dash busybox-static zstd faketime libarchive-tools
 }
@@ -317,7 +326,7 @@ install_lint() {
 
 tool_path() {
   local line name version
-  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY" "$GH"; do
+  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY" "$GH" "$KYVERNO"; do
     read -r name _ version <<<"$line"
     if [ "$name" = "$1" ]; then
       echo "$BIN/$name-$version"
@@ -351,6 +360,7 @@ for group in "$@"; do
     browser) install_browser ;;
     lint) install_lint ;;
     trivy) install_trivy ;;
+    admission) install_admission ;;
     all)
       install_rust
       install_node
@@ -363,8 +373,9 @@ for group in "$@"; do
       install_browser
       install_lint
       install_trivy
+      install_admission
       ;;
-    *) die "\"$group\" is none of rust, node, sign, tools, sigstore, forge, packaging, docker, images, browser, lint, trivy, all" ;;
+    *) die "\"$group\" is none of rust, node, sign, tools, sigstore, forge, packaging, docker, images, browser, lint, trivy, admission, all" ;;
   esac
 done
 say "$*: all there"

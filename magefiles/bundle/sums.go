@@ -13,11 +13,11 @@ import (
 const SumsName = "SHA256SUMS"
 
 // WriteSums writes SHA256SUMS, in the form of sha256sum(1), sorted by name, and
-// adds it to the files.
+// adds it to the files. The file itself and its signatures are not in it.
 func (b *Bundle) WriteSums() error {
 	var lines []string
 	for _, d := range b.Assets() {
-		if title := d.Annotations[TitleKey]; title != SumsName {
+		if title := d.Annotations[TitleKey]; !strings.HasPrefix(title, SumsName) {
 			lines = append(lines, d.Digest.Hex+"  "+title+"\n")
 		}
 	}

@@ -268,7 +268,7 @@ func (s *Suite) sign(ctx context.Context, ui runner, b *bundle.Bundle, signer at
 			return err
 		}
 		step.Detail("%d signed, %d there already, by %s", made.Signed, made.Kept, signerName(made.Fingerprint))
-		return b.WriteSums()
+		return attest.WriteSums(ctx, b, signer)
 	})
 }
 

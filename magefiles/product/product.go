@@ -62,6 +62,8 @@ type Product struct {
 	// Extra are files attached to a release as they are, paths relative to the
 	// checkout, built by nobody: the asset is named by its last element.
 	Extra []string `json:"extra,omitempty"`
+	// Install is nil where no script installs the binaries.
+	Install *Install `json:"install,omitempty"`
 }
 
 // Branches names the branches that a release may come from.

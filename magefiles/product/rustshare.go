@@ -100,6 +100,7 @@ func RustShare() Product {
 				Interval: 10, Timeout: 5, StartPeriod: 20, Retries: 3,
 			},
 		},
-		Proofs: ProofBundles,
+		Install: &Install{Command: "rustshare-server"},
+		Proofs:  ProofBundles,
 	}
 }

@@ -135,6 +135,9 @@ func (p Product) Validate() error {
 		}
 	}
 	p.Cargo.validate(fault, form)
+	if p.Install != nil {
+		p.Install.validate(fault, form, p.Cargo)
+	}
 	if f := p.Frontend; f != nil {
 		inTree("Frontend.Dir", f.Dir)
 		inTree("Frontend.Output", f.Output)
@@ -144,7 +147,7 @@ func (p Product) Validate() error {
 	if p.Proofs != ProofBundles && p.Proofs != ProofTags {
 		fault("Proofs", "%q is neither %q nor %q", p.Proofs, ProofBundles, ProofTags)
 	}
-	assets := map[string]bool{"SHA256SUMS": true} // the suite's own
+	assets := map[string]bool{"SHA256SUMS": true, "SHA256SUMS.sig": true, "SHA256SUMS.sigstore.json": true, "install.sh": p.Install != nil} // the suite's own
 	for _, t := range p.Cargo.Targets {
 		assets[t.Asset] = true
 	}

@@ -1,0 +1,85 @@
+// Package installer makes install.sh, the script that installs a release's
+// binary after it has verified it: the suite's own script with a product's
+// values and the key or identity that it trusts. It knows bundle and product.
+package installer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
+	"github.com/kubedoio/rustshare-release/scripts"
+)
+
+// Name is the script's name on a release page.
+const Name = "install.sh"
+
+// Trust is what the script holds a release against: a key, or else an identity.
+type Trust struct {
+	// Key is the public key in PEM.
+	Key []byte
+	// Workflow is the URI of the workflow that signs, without its ref, and
+	// Issuer that of the OIDC issuer that vouches for it.
+	Workflow, Issuer string
+}
+
+// Write adds the script to the bundle's files, where the product wants one.
+func Write(b *bundle.Bundle, p product.Product, t Trust) error {
+	if p.Install == nil {
+		return nil
+	}
+	text, err := Render(p, t)
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", Name, err)
+	}
+	blob, err := b.Ingest(strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return b.Add(bundle.File, blob.Descriptor("text/x-shellscript", Name))
+}
+
+// Marks of the block with the values.
+const (
+	begin = "# --- what is installed ---\n"
+	end   = "# --- end ---\n"
+)
+
+// Render gives the script. It is a function of product and trust alone.
+func Render(p product.Product, t Trust) (string, error) {
+	if p.Install == nil {
+		return "", fmt.Errorf("the product %q is not installed by a script: give it an Install", p.Name)
+	}
+	if len(t.Key) == 0 && (t.Workflow == "" || t.Issuer == "") {
+		return "", errors.New("there is neither a key nor an identity that the script could trust")
+	}
+	before, rest, ok := strings.Cut(scripts.Install(), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		return "", fmt.Errorf("the suite's scripts/%s has no block between %q and %q", Name, begin, end)
+	}
+	page := cmp.Or(p.Forge.URL, p.Source)
+	assets := map[string]string{}
+	for _, target := range p.Cargo.Targets {
+		if target.OS == "linux" {
+			assets[target.Arch] = target.Asset
+		}
+	}
+	var out strings.Builder
+	out.WriteString(strings.ReplaceAll(before, product.RustShare().Source, page))
+	out.WriteString(begin)
+	for _, v := range [][2]string{
+		{"product", p.Name}, {"repository", page}, {"command", p.Install.Command},
+		{"asset_x86_64", assets["amd64"]}, {"asset_aarch64", assets["arm64"]},
+		{"key", strings.TrimSpace(string(t.Key))}, {"workflow", t.Workflow}, {"issuer", t.Issuer},
+	} {
+		// Quoted whatever it is: a script that was cut short inside does not parse.
+		fmt.Fprintf(&out, "%s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
+	}
+	out.WriteString(end)
+	out.WriteString(after)
+	return out.String(), nil
+}
