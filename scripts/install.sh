@@ -16,9 +16,11 @@ command='rustshare-server'
 asset_x86_64='rustshare-backend-x86_64-linux'
 asset_aarch64='rustshare-backend-aarch64-linux'
 key=''
-# A release without a key of its own: the workflow whose identity signs it, as
-# in https://github.com/OWNER/NAME/.github/workflows/FILE, and who vouches for it.
-workflow=''
+# Releases without a key: the workflows that sign stable ones and candidates, as
+# in https://github.com/OWNER/NAME/.github/workflows/FILE, and who vouches for
+# them.
+stable_workflow=''
+candidate_workflow=''
 issuer=''
 # --- end ---
 
@@ -108,6 +110,11 @@ verify() {
       echo '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}' >"$work/root.json"
       set -- --key "$work/key.pem" --insecure-ignore-tlog=true --trusted-root "$work/root.json"
     else
+      case $version in
+        *-*) workflow=$candidate_workflow ;;
+        *) workflow=$stable_workflow ;;
+      esac
+      [ -n "$workflow" ] || die "no workflow is known that may sign $tag"
       set -- --certificate-identity "$workflow@refs/tags/$tag" --certificate-oidc-issuer "$issuer"
       [ -z "$root" ] || set -- "$@" --trusted-root "$root"
     fi
@@ -178,7 +185,6 @@ options() {
           --trusted-root) root=$2 ;;
           --key)
             key=$(cat -- "$2" 2>/dev/null) || die "the key $2 cannot be read"
-            workflow=''
             ;;
         esac
         shift
@@ -225,7 +231,7 @@ means() {
   else
     die "neither curl nor GNU wget is here: install one of them"
   fi
-  [ -n "$key" ] || [ -n "$workflow" ] ||
+  [ -n "$key" ] || [ -n "$issuer" ] ||
     die "this script holds no key to trust: take the install.sh of a release page, or pass --key FILE with the product's cosign.pub"
   case $verifier in
     '')

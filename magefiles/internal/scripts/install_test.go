@@ -309,7 +309,7 @@ func TestInstallTemplate(t *testing.T) {
 			t.Errorf("%s: exit code %d, said\n%s", shell, code, said)
 		}
 	}
-	for _, trust := range []installer.Trust{{}, {Workflow: "https://example.org/workflow"}} {
+	for _, trust := range []installer.Trust{{}, {Stable: "https://example.org/workflow"}, {Issuer: "https://example.org"}} {
 		if _, err := installer.Render(product.RustShare(), trust); err == nil {
 			t.Errorf("a script was made that trusts %+v", trust)
 		}
@@ -395,11 +395,11 @@ func TestInstallRendered(t *testing.T) {
 	p := product.RustShare()
 	p.Name, p.Source, p.Install = "tiny", "https://git.example.org/tiny/tiny", &product.Install{Command: "tinyd"}
 	p.Cargo.Targets = p.Cargo.Targets[1:]
-	text, err := installer.Render(p, installer.Trust{Workflow: "https://git.example.org/it's/workflow.yml", Issuer: "https://token.example.org"})
+	text, err := installer.Render(p, installer.Trust{Stable: "https://git.example.org/it's/workflow.yml", Issuer: "https://token.example.org"})
 	ok(t, err)
 	for _, want := range []string{
 		"\nproduct='tiny'\nrepository='https://git.example.org/tiny/tiny'\ncommand='tinyd'\nasset_x86_64=''\nasset_aarch64='rustshare-backend-aarch64-linux'\nkey=''\n",
-		`workflow='https://git.example.org/it'\''s/workflow.yml'`,
+		`stable_workflow='https://git.example.org/it'\''s/workflow.yml'`,
 		"#   curl -fsSL https://git.example.org/tiny/tiny/releases/latest/download/install.sh | sh",
 	} {
 		if !strings.Contains(text, want) {
