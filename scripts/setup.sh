@@ -291,7 +291,7 @@ install_admission() {
 }
 
 install_packaging() {
-  packages rpm rpmlint lintian debsigs debootstrap dash busybox-static zstd faketime libarchive-tools
+  packages curl wget openssl jq gpg gpgv binutils rpm rpmlint lintian debsigs debootstrap dash busybox-static zstd faketime libarchive-tools
 }
 
 install_browser() {

@@ -50,6 +50,8 @@ func TestMain(m *testing.M) {
 		err = memoryChild(size)
 	case os.Getenv(triedEnv) != "":
 		err = triedChild(os.Getenv(triedEnv))
+	case os.Getenv(verifyEnv) != "":
+		err = verifyChild(os.Args[1:])
 	default:
 		os.Exit(m.Run())
 	}
