@@ -176,7 +176,7 @@ options() {
   while [ $# -gt 0 ]; do
     case $1 in
       --dir | --prefix | --from | --key | --verifier | --trusted-root)
-        [ $# -ge 2 ] && [ -n "$2" ] || die "$1 wants a value"
+        [ -n "${2:-}" ] || die "$1 wants a value"
         case $1 in
           --dir) dir=$2 ;;
           --prefix) prefix=$2 ;;

@@ -316,6 +316,43 @@ func TestInstallTemplate(t *testing.T) {
 	}
 }
 
+// Without a key, cosign is asked for the identity of the very tag; which
+// workflow may sign depends on the channel. Cosign is a stand-in here that writes
+// down what it was asked.
+func TestInstallKeyless(t *testing.T) {
+	p := newPage(t, "0.2.0-rc.1", "0.2.0")
+	script, err := installer.Render(product.RustShare(), installer.Trust{
+		Issuer: "https://token.example.org", Stable: "https://git.example.org/x/release.yml",
+	})
+	ok(t, err)
+	for shell, start := range shells(t) {
+		for _, tt := range []struct {
+			args   []string
+			cosign string
+			says   string
+			asked  string
+		}{
+			{cosign: "exit 0", says: "verified by cosign", asked: "--certificate-identity https://git.example.org/x/release.yml@refs/tags/v0.2.0 --certificate-oidc-issuer https://token.example.org "},
+			{args: []string{"--trusted-root", "root.json"}, cosign: "exit 0", says: "verified by cosign", asked: " --trusted-root root.json "},
+			{cosign: "echo identities differ; exit 1", says: "cosign does not accept the signature of SHA256SUMS: identities differ; nothing was installed", asked: "verify-blob --new-bundle-format --bundle "},
+			{args: []string{"0.2.0-rc.1"}, cosign: "exit 0", says: "no workflow is known that may sign v0.2.0-rc.1; nothing was installed"},
+			{says: "the signature cannot be verified here: install cosign; nothing was installed"},
+			{args: []string{"--verifier", "openssl"}, says: "this release is not signed with a key: openssl cannot verify it, cosign can; nothing was installed"},
+		} {
+			s := start(p)
+			asked := filepath.Join(s.home, "asked")
+			if tt.cosign != "" {
+				s.stub("cosign", "echo \"$@\" >'"+asked+"'\n"+tt.cosign)
+			}
+			said, _ := s.run(script, append([]string{"--dir", s.dir, "--from", p.server.URL + repository}, tt.args...)...)
+			text, _ := os.ReadFile(asked)
+			if !strings.Contains(said, tt.says) || !strings.Contains(string(text), tt.asked) || strings.Contains(string(text), "--key") || strings.Contains(string(text), "insecure") {
+				t.Errorf("%s %v: said\n%sasked\n%s", shell, tt.args, said, text)
+			}
+		}
+	}
+}
+
 // A signal in the middle of a download leaves nothing behind.
 func TestInstallInterrupted(t *testing.T) {
 	p := newPage(t, "0.2.0")

@@ -248,7 +248,7 @@ func TestShellcheck(t *testing.T) {
 	if err != nil {
 		t.Skip("shellcheck is not installed: scripts/setup.sh lint")
 	}
-	for _, name := range entries {
+	for _, name := range append([]string{"install.sh"}, entries...) {
 		if out, err := exec.CommandContext(t.Context(), tool, filepath.Join(top, "scripts", name)).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
