@@ -143,6 +143,9 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 		}
 		from.plan.Gates = append(from.plan.Gates, g)
 	}
+	if err := s.installer(b); err != nil {
+		return outcome{}, err
+	}
 	if err := s.document(ctx, ui, b); err != nil {
 		return outcome{}, err
 	}
