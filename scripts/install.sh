@@ -18,9 +18,9 @@ asset_aarch64='rustshare-backend-aarch64-linux'
 key=''
 # Releases without a key: the workflows that sign stable ones and candidates, as
 # in https://github.com/OWNER/NAME/.github/workflows/FILE, and who vouches for
-# them.
-stable_workflow=''
-candidate_workflow=''
+# them; several with spaces between.
+stable_workflows=''
+candidate_workflows=''
 issuer=''
 # --- end ---
 
@@ -99,6 +99,11 @@ whole() {
   esac
 }
 
+# accepts asks cosign about the list.
+accepts() {
+  cosign verify-blob --new-bundle-format --bundle "$list.sigstore.json" "$@" "$list" >"$work/said" 2>&1 </dev/null
+}
+
 # verify wants the signature of the list.
 verify() {
   list="$work/SHA256SUMS"
@@ -108,19 +113,19 @@ verify() {
     if [ -n "$key" ]; then
       # An empty root: the key is all that is trusted.
       echo '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}' >"$work/root.json"
-      set -- --key "$work/key.pem" --insecure-ignore-tlog=true --trusted-root "$work/root.json"
+      accepts --key "$work/key.pem" --insecure-ignore-tlog=true --trusted-root "$work/root.json" && return 0
     else
       case $version in
-        *-*) workflow=$candidate_workflow ;;
-        *) workflow=$stable_workflow ;;
+        *-*) workflows=$candidate_workflows ;;
+        *) workflows=$stable_workflows ;;
       esac
-      [ -n "$workflow" ] || die "no workflow is known that may sign $tag"
-      set -- --certificate-identity "$workflow@refs/tags/$tag" --certificate-oidc-issuer "$issuer"
-      [ -z "$root" ] || set -- "$@" --trusted-root "$root"
+      [ -n "$workflows" ] || die "no workflow is known that may sign $tag"
+      [ -z "$root" ] || set -- --trusted-root "$root"
+      for workflow in $workflows; do
+        accepts --certificate-identity "$workflow@refs/tags/$tag" --certificate-oidc-issuer "$issuer" "$@" && return 0
+      done
     fi
-    cosign verify-blob --new-bundle-format --bundle "$list.sigstore.json" "$@" "$list" >"$work/said" 2>&1 </dev/null ||
-      die "cosign does not accept the signature of SHA256SUMS: $(tail -n 1 "$work/said")"
-    return 0
+    die "cosign does not accept the signature of SHA256SUMS: $(tail -n 1 "$work/said")"
   fi
   fetch "$files/SHA256SUMS.sig" "$list.sig"
   whole SHA256SUMS.sig "$list.sig"

@@ -309,7 +309,7 @@ func TestInstallTemplate(t *testing.T) {
 			t.Errorf("%s: exit code %d, said\n%s", shell, code, said)
 		}
 	}
-	for _, trust := range []installer.Trust{{}, {Stable: "https://example.org/workflow"}, {Issuer: "https://example.org"}} {
+	for _, trust := range []installer.Trust{{}, {Stable: []string{"https://example.org/workflow"}}, {Issuer: "https://example.org"}} {
 		if _, err := installer.Render(product.RustShare(), trust); err == nil {
 			t.Errorf("a script was made that trusts %+v", trust)
 		}
@@ -322,7 +322,7 @@ func TestInstallTemplate(t *testing.T) {
 func TestInstallKeyless(t *testing.T) {
 	p := newPage(t, "0.2.0-rc.1", "0.2.0")
 	script, err := installer.Render(product.RustShare(), installer.Trust{
-		Issuer: "https://token.example.org", Stable: "https://git.example.org/x/release.yml",
+		Issuer: "https://token.example.org", Stable: []string{"https://git.example.org/x/release.yml", "https://git.example.org/x/split.yml"},
 	})
 	ok(t, err)
 	for shell, start := range shells(t) {
@@ -334,6 +334,7 @@ func TestInstallKeyless(t *testing.T) {
 		}{
 			{cosign: "exit 0", says: "verified by cosign", asked: "--certificate-identity https://git.example.org/x/release.yml@refs/tags/v0.2.0 --certificate-oidc-issuer https://token.example.org "},
 			{args: []string{"--trusted-root", "root.json"}, cosign: "exit 0", says: "verified by cosign", asked: " --trusted-root root.json "},
+			{cosign: "case $* in *split.yml*) ;; *) exit 1 ;; esac", says: "verified by cosign", asked: "--certificate-identity https://git.example.org/x/split.yml@refs/tags/v0.2.0 "},
 			{cosign: "echo identities differ; exit 1", says: "cosign does not accept the signature of SHA256SUMS: identities differ; nothing was installed", asked: "verify-blob --new-bundle-format --bundle "},
 			{args: []string{"0.2.0-rc.1"}, cosign: "exit 0", says: "no workflow is known that may sign v0.2.0-rc.1; nothing was installed"},
 			{says: "the signature cannot be verified here: install cosign; nothing was installed"},
@@ -342,7 +343,7 @@ func TestInstallKeyless(t *testing.T) {
 			s := start(p)
 			asked := filepath.Join(s.home, "asked")
 			if tt.cosign != "" {
-				s.stub("cosign", "echo \"$@\" >'"+asked+"'\n"+tt.cosign)
+				s.stub("cosign", "echo \"$@\" >>'"+asked+"'\n"+tt.cosign)
 			}
 			said, _ := s.run(script, append([]string{"--dir", s.dir, "--from", p.server.URL + repository}, tt.args...)...)
 			text, _ := os.ReadFile(asked)
@@ -432,11 +433,11 @@ func TestInstallRendered(t *testing.T) {
 	p := product.RustShare()
 	p.Name, p.Source, p.Install = "tiny", "https://git.example.org/tiny/tiny", &product.Install{Command: "tinyd"}
 	p.Cargo.Targets = p.Cargo.Targets[1:]
-	text, err := installer.Render(p, installer.Trust{Stable: "https://git.example.org/it's/workflow.yml", Issuer: "https://token.example.org"})
+	text, err := installer.Render(p, installer.Trust{Stable: []string{"https://git.example.org/it's/workflow.yml"}, Issuer: "https://token.example.org"})
 	ok(t, err)
 	for _, want := range []string{
 		"\nproduct='tiny'\nrepository='https://git.example.org/tiny/tiny'\ncommand='tinyd'\nasset_x86_64=''\nasset_aarch64='rustshare-backend-aarch64-linux'\nkey=''\n",
-		`stable_workflow='https://git.example.org/it'\''s/workflow.yml'`,
+		`stable_workflows='https://git.example.org/it'\''s/workflow.yml'`,
 		"#   curl -fsSL https://git.example.org/tiny/tiny/releases/latest/download/install.sh | sh",
 	} {
 		if !strings.Contains(text, want) {

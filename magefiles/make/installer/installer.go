@@ -21,10 +21,11 @@ const Name = "install.sh"
 type Trust struct {
 	// Key is the public key in PEM.
 	Key []byte
-	// Issuer is the OIDC issuer that vouches for workflows. Stable and Candidate
-	// are the URIs of those that sign such releases, without a ref; one of them
-	// may be empty.
-	Issuer, Stable, Candidate string
+	// Issuer is the OIDC issuer that vouches for workflows.
+	Issuer string
+	// Stable and Candidate are the URIs of the workflows that sign such releases,
+	// without a ref. One of them may be empty.
+	Stable, Candidate []string
 }
 
 // Write adds the script to the bundle's files, where the product wants one.
@@ -54,7 +55,7 @@ func Render(p product.Product, t Trust) (string, error) {
 	if p.Install == nil {
 		return "", fmt.Errorf("the product %q is not installed by a script: give it an Install", p.Name)
 	}
-	if len(t.Key) == 0 && (t.Issuer == "" || t.Stable == "" && t.Candidate == "") {
+	if len(t.Key) == 0 && (t.Issuer == "" || len(t.Stable)+len(t.Candidate) == 0) {
 		return "", errors.New("there is neither a key nor an identity that the script could trust")
 	}
 	before, rest, ok := strings.Cut(scripts.Install(), begin)
@@ -76,7 +77,7 @@ func Render(p product.Product, t Trust) (string, error) {
 		{"product", p.Name}, {"repository", page}, {"command", p.Install.Command},
 		{"asset_x86_64", assets["amd64"]}, {"asset_aarch64", assets["arm64"]},
 		{"key", strings.TrimSpace(string(t.Key))},
-		{"stable_workflow", t.Stable}, {"candidate_workflow", t.Candidate}, {"issuer", t.Issuer},
+		{"stable_workflows", strings.Join(t.Stable, " ")}, {"candidate_workflows", strings.Join(t.Candidate, " ")}, {"issuer", t.Issuer},
 	} {
 		// Quoted whatever it is: a script that was cut short inside does not parse.
 		fmt.Fprintf(&out, "%s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
