@@ -16,7 +16,7 @@ command='rustshare-server'
 asset_x86_64='rustshare-backend-x86_64-linux'
 asset_aarch64='rustshare-backend-aarch64-linux'
 key=''
-# Releases without a key: the workflows that sign stable ones and candidates, as
+# Releases that are signed without a key: the workflows that sign stable ones and candidates, as
 # in https://github.com/OWNER/NAME/.github/workflows/FILE, and who vouches for
 # them; several with spaces between.
 stable_workflows=''
@@ -114,12 +114,13 @@ verify() {
       # An empty root: the key is all that is trusted.
       echo '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}' >"$work/root.json"
       accepts --key "$work/key.pem" --insecure-ignore-tlog=true --trusted-root "$work/root.json" && return 0
-    else
+    fi
+    if [ -n "$issuer" ]; then
       case $version in
         *-*) workflows=$candidate_workflows ;;
         *) workflows=$stable_workflows ;;
       esac
-      [ -n "$workflows" ] || die "no workflow is known that may sign $tag"
+      [ -n "$workflows$key" ] || die "no workflow is known that may sign $tag"
       [ -z "$root" ] || set -- --trusted-root "$root"
       for workflow in $workflows; do
         accepts --certificate-identity "$workflow@refs/tags/$tag" --certificate-oidc-issuer "$issuer" "$@" && return 0
@@ -190,6 +191,7 @@ options() {
           --trusted-root) root=$2 ;;
           --key)
             key=$(cat -- "$2" 2>/dev/null) || die "the key $2 cannot be read"
+            issuer='' # nobody else counts then
             ;;
         esac
         shift

@@ -40,6 +40,9 @@ func (s *Suite) publish(ctx context.Context, ui runner, b *bundle.Bundle, from s
 	if err != nil {
 		return outcome{}, err
 	}
+	if err := keepSums(ctx, b, f, want); err != nil {
+		return outcome{}, err
+	}
 	out := outcome{Plan: from.plan, Source: from.source, Digest: want.Image}
 	p := s.publisher(reg, f, trust, func(v decide.Version) verify.Expect {
 		if v.IsZero() || v.Compare(from.plan.Ref.Version) == 0 {
