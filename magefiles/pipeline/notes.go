@@ -78,14 +78,14 @@ func noteTable(header []string, rows []upgrading.Row) record.NoteTable {
 
 // notes writes the text of a release page. Digest, tags and assets are those
 // of what was made, or is published.
-func (s *Suite) notes(from start, digest string, assets []record.NoteAsset, provenance string) (string, error) {
+func (s *Suite) notes(from start, digest string, assets []record.NoteAsset, provenance, identity, issuer string) (string, error) {
 	n := record.Notes{
 		Title: s.Product.Title, Tag: from.plan.Ref.Name, Channel: string(from.plan.Ref.Channel),
 		Source: s.Product.Source, Files: s.filesAt(from.plan.Ref.Name),
 		Changelog: s.Product.Paperwork.Changelog, Upgrading: s.Product.Paperwork.Upgrading,
 		Changes: from.paper.section.Body, Breaking: from.paper.breaking, Environment: from.paper.environment,
 		Image: s.Product.Image.Repository, Digest: digest, Assets: assets,
-		KeyFile: s.Product.Trust.ReleaseKey, Unsigned: !from.source.Signed(),
+		KeyFile: s.Product.Trust.ReleaseKey, Identity: identity, Issuer: issuer, Unsigned: !from.source.Signed(),
 		Bundles: s.Product.Proofs == product.ProofBundles, Provenance: provenance,
 		Previous: from.paper.previous, Contributors: from.paper.contributors,
 	}
@@ -115,7 +115,11 @@ func (s *Suite) bundleNotes(b *bundle.Bundle, from start) (string, error) {
 	for _, a := range b.Assets() {
 		assets = append(assets, record.NoteAsset{Name: a.Annotations[bundle.TitleKey], SHA256: a.Digest.Hex, Size: a.Size})
 	}
-	return s.notes(from, d.Digest.String(), assets, attest.ProvenanceName(from.plan, s.Product))
+	identity, issuer, err := attest.SignedBy(b)
+	if err != nil {
+		return "", err
+	}
+	return s.notes(from, d.Digest.String(), assets, attest.ProvenanceName(from.plan, s.Product), identity, issuer)
 }
 
 // Notes prints the notes of a release: of its bundle where this machine has

@@ -16,7 +16,8 @@ import (
 )
 
 // rehearsedRoot is where a rehearsal pins the trusted root of its Sigstore
-// instance, whose keys lie in the directory rehearsedSigstore.
+// instance, where the product names no file. The instance's keys lie in
+// rehearsedSigstore.
 const (
 	rehearsedRoot     = ".release/trusted_root.json"
 	rehearsedSigstore = rehearsedKeys + "/sigstore"
@@ -52,9 +53,13 @@ func (r *rehearsal) openSigstore(ctx context.Context) error {
 	}
 	var err error
 	if r.sigstore, err = sigstorekit.Start(ctx, o); err != nil {
+		r.sigstore = nil
+		if r.history.Episodes == nil { // keys that nothing was signed with
+			err = errors.Join(err, os.RemoveAll(o.Dir))
+		}
 		return instead("%v", err)
 	}
-	k.TrustedRoot = rehearsedRoot
+	k.TrustedRoot = or(k.TrustedRoot, rehearsedRoot)
 	r.Product.Trust.Keyless = &k
 	return nil
 }

@@ -14,8 +14,9 @@ type Keyless struct {
 	// it.
 	Issuer string `json:"issuer"`
 	// TrustedRoot is the file in the checkout that names the authorities and logs
-	// which count (Sigstore's trusted_root.json). Empty: the public good
-	// instance's own, which is looked up and kept in the user's cache.
+	// which count (Sigstore's trusted_root.json). Where it is empty, or there is no
+	// such file and Services is empty, it is the public good instance's own, which
+	// is looked up and kept in the user's home.
 	TrustedRoot string `json:"trustedRoot,omitempty"`
 	// Services are where to sign; the zero value stands for the public good
 	// instance.
@@ -79,7 +80,7 @@ const Withdrawal = "withdrawal"
 // onGitHub are the identities of workflows that GitHub Actions runs, by their
 // files' names.
 func onGitHub(channels map[string][]string) *Keyless {
-	k := &Keyless{Issuer: "https://token.actions.githubusercontent.com"}
+	k := &Keyless{Issuer: "https://token.actions.githubusercontent.com", TrustedRoot: ".release/trusted_root.json"}
 	for _, file := range slices.Sorted(maps.Keys(channels)) {
 		k.Identities = append(k.Identities, Identity{For: channels[file], Workflow: ".github/workflows/" + file})
 	}

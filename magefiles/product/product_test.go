@@ -148,7 +148,7 @@ func TestValidate(t *testing.T) {
 		{"Trust.ReleaseKey", `"" is not a clean path`, func(p *Product) { p.Trust.ReleaseKey, p.Trust.Keyless = "", nil }},
 		{"Trust.Keyless.Issuer", `"token.actions" is not a URL with https`, func(p *Product) { p.Trust.Keyless.Issuer = "token.actions" }},
 		{"Trust.Keyless.TrustedRoot", "is not a clean path relative to the checkout", func(p *Product) { p.Trust.Keyless.TrustedRoot = "/etc/root.json" }},
-		{"Trust.Keyless.TrustedRoot", "is empty: the public good instance's root does not name", func(p *Product) { p.Trust.Keyless.Services = PublicGood() }},
+		{"Trust.Keyless.TrustedRoot", "is empty: the public good instance's root does not name", func(p *Product) { p.Trust.Keyless.TrustedRoot, p.Trust.Keyless.Services = "", PublicGood() }},
 		{"Trust.Keyless.Services", "nothing would say when a certificate was used", func(p *Product) {
 			p.Trust.Keyless.TrustedRoot, p.Trust.Keyless.Services = "root.json", Services{Fulcio: "https://fulcio.example", Logs: []Log{{"https://rekor.example", 2}}}
 		}},

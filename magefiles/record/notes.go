@@ -34,6 +34,9 @@ type Notes struct {
 	Assets                []NoteAsset
 	// KeyFile is the public key's file name, as a reader of the notes has it.
 	KeyFile string
+	// Identity is the subject of the certificate that signed, Issuer who vouches
+	// for it; empty where the key did.
+	Identity, Issuer string
 	// Unsigned marks a candidate whose tag nobody signed.
 	Unsigned bool
 	// Bundles tells cosign to expect Sigstore bundles instead of tags.

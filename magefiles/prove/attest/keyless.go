@@ -6,11 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	"github.com/sigstore/sigstore-go/pkg/sign"
 
+	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
@@ -155,17 +159,7 @@ func (*Keyless) Sign(context.Context, []byte) ([]byte, error) {
 // Check tells whether a bundle is of this very identity and verifies, whatever
 // key and certificate it was made with.
 func (k *Keyless) Check(bundle, content []byte) bool {
-	var b struct {
-		Material struct {
-			Certificate struct {
-				Raw []byte `json:"rawBytes"`
-			} `json:"certificate"`
-		} `json:"verificationMaterial"`
-	}
-	if json.Unmarshal(bundle, &b) != nil {
-		return false
-	}
-	cert, err := x509.ParseCertificate(b.Material.Certificate.Raw)
+	cert, err := certificateOf(bundle)
 	if err != nil {
 		return false
 	}
@@ -184,4 +178,46 @@ func (k *Keyless) Fingerprint() string {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.name
+}
+
+// certificateOf reads the certificate of a Sigstore bundle, nothing verified.
+func certificateOf(text []byte) (*x509.Certificate, error) {
+	var b struct {
+		Material struct {
+			Certificate struct {
+				Raw []byte `json:"rawBytes"`
+			} `json:"certificate"`
+		} `json:"verificationMaterial"`
+	}
+	if err := json.Unmarshal(text, &b); err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(b.Material.Certificate.Raw)
+}
+
+// SignedBy says whose certificate signed the image index of a bundle: its
+// subject, and the issuer that vouches for it. Both are empty where a key did, or
+// nothing is signed yet.
+func SignedBy(b *bundle.Bundle) (name, issuer string, err error) {
+	d, ok := b.Find(bundle.Artifact, "index.signature")
+	if !ok {
+		return "", "", nil
+	}
+	var m v1.Manifest
+	if err := b.ReadJSON(d.Digest, &m); err != nil {
+		return "", "", err
+	}
+	if len(m.Layers) != 1 {
+		return "", "", fmt.Errorf("the signature of the index has %d layers, want one", len(m.Layers))
+	}
+	text, err := os.ReadFile(b.Path(m.Layers[0].Digest))
+	if err != nil {
+		return "", "", err
+	}
+	cert, err := certificateOf(text)
+	if err != nil {
+		return "", "", nil //nolint:nilerr // it is signed by a key
+	}
+	is, err := certificate.SummarizeCertificate(cert)
+	return is.SubjectAlternativeName, is.Issuer, err
 }
