@@ -64,6 +64,9 @@ type Product struct {
 	Extra []string `json:"extra,omitempty"`
 	// Install is nil where no script installs the binaries.
 	Install *Install `json:"install,omitempty"`
+	// Packages is what candidates and stable releases are packed into; nil where
+	// they are not.
+	Packages *Packages `json:"packages,omitempty"`
 }
 
 // Branches names the branches that a release may come from.

@@ -100,7 +100,8 @@ func RustShare() Product {
 				Interval: 10, Timeout: 5, StartPeriod: 20, Retries: 3,
 			},
 		},
-		Install: &Install{Command: "rustshare-server"},
-		Proofs:  ProofBundles,
+		Packages: rustsharePackages(),
+		Install:  &Install{Command: "rustshare-server"},
+		Proofs:   ProofBundles,
 	}
 }

@@ -147,6 +147,9 @@ func (p Product) Validate() error {
 	if p.Proofs != ProofBundles && p.Proofs != ProofTags {
 		fault("Proofs", "%q is neither %q nor %q", p.Proofs, ProofBundles, ProofTags)
 	}
+	if p.Packages != nil {
+		p.Packages.validate(fault, form, inTree)
+	}
 	assets := map[string]bool{"SHA256SUMS": true, "SHA256SUMS.sig": true, "SHA256SUMS.sigstore.json": true, "install.sh": p.Install != nil} // the suite's own
 	for _, t := range p.Cargo.Targets {
 		assets[t.Asset] = true

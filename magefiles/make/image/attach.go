@@ -71,14 +71,7 @@ func AttachFiles(ctx context.Context, b *bundle.Bundle, p product.Product, dir s
 				return err
 			}
 		}
-		layer := v1.Descriptor{
-			MediaType: d.MediaType, Digest: d.Digest, Size: d.Size,
-			Annotations: map[string]string{bundle.TitleKey: title},
-		}
-		err := attach(b, subject, bundle.FileArtifact, layer, map[string]string{
-			bundle.TitleKey: title, bundle.SHA256Key: d.Digest.Hex,
-		})
-		if err != nil {
+		if err := attachFile(b, subject, d, nil); err != nil {
 			return fmt.Errorf("attaching %s: %w", from, err)
 		}
 	}
