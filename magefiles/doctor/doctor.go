@@ -62,6 +62,7 @@ func Targets() []Target {
 		{"release:tags", nil},
 		{"release:plan", []Need{Git, SSHKeygen}},
 		{"build:binaries", []Need{Git, SSHKeygen, Rust, Emulator}},
+		{"build:packages", []Need{Git, Rust, Node, NPM, Emulator}},
 		{"release:edge", release},
 		{"release:rc", release},
 		{"release:stable", release},

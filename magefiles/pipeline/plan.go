@@ -75,7 +75,7 @@ func (s *Suite) plan(ctx context.Context, name, why string, reg *registry.Regist
 		Product: s.Product.Name, Definition: s.Product.Digest(),
 		Ref: ref, Version: version,
 		Commit: src.Commit, CommitTime: src.CommitTime,
-		Image: reg.Repository().Name(), Platforms: s.Product.Platforms(), Assets: s.assets(),
+		Image: reg.Repository().Name(), Platforms: s.Product.Platforms(), Assets: append(s.assets(), s.packageTitles(ref)...),
 		Gates: report.Gates,
 	}
 	head, err := repo.Head(ctx)
@@ -86,7 +86,7 @@ func (s *Suite) plan(ctx context.Context, name, why string, reg *registry.Regist
 	if declared.State == decide.Fail && head != src.Commit {
 		declared.Detail = fmt.Sprintf("the sources that are checked out declare version %s, tag %s wants %s: they are not those of its commit", version, ref.Name, ref.Version.Core())
 	}
-	p.Gates = append(p.Gates, declared)
+	p.Gates = append(append(p.Gates, declared), s.packagesGate(ref)...)
 	var candidate *gate.Promoted
 	if !ref.Version.IsZero() {
 		var gates []decide.Gate

@@ -107,6 +107,9 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 		if err := s.canTry(ctx, from.plan.Tries); err != nil {
 			return err
 		}
+		if err := s.canPack(from.plan.Ref); err != nil {
+			return err
+		}
 		if trust, err = s.trust(); err != nil {
 			return err
 		}
@@ -134,6 +137,9 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 		return outcome{}, err
 	}
 	if err := s.assemble(ctx, ui, b, frontendDir); err != nil {
+		return outcome{}, err
+	}
+	if err := s.pack(ctx, ui, b); err != nil {
 		return outcome{}, err
 	}
 	if from.candidate != nil {

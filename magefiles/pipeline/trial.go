@@ -89,38 +89,45 @@ func (s *Suite) buildTrial(ctx context.Context, ui runner, dir string) (trial, e
 	one := *s
 	one.Product.Cargo.Targets = s.Product.Cargo.Targets[at : at+1]
 	one.Product.Extra = nil
-	repo, err := git.Open(ctx, s.Dir)
+	b, err := one.buildCheckout(ctx, ui, dir)
 	if err != nil {
-		return trial{}, err
-	}
-	head, err := repo.Head(ctx)
-	if err != nil {
-		return trial{}, err
-	}
-	when, err := repo.CommitTime(ctx, head)
-	if err != nil {
-		return trial{}, err
-	}
-	version, err := cargo.ProductVersion(s.Dir, s.Product.Cargo.Package)
-	if err != nil {
-		return trial{}, err
-	}
-	b, err := bundle.Create(filepath.Join(dir, "bundle"), decide.Plan{
-		Product: one.Product.Name, Definition: one.Product.Digest(),
-		Ref: decide.Ref{Name: s.Product.Branches.Main, Channel: decide.Edge}, Version: version, Commit: head, CommitTime: when,
-		Platforms: one.Product.Platforms(), Assets: one.assets(),
-	})
-	if err != nil {
-		return trial{}, err
-	}
-	frontendDir, _, err := one.build(ctx, ui, b)
-	if err != nil {
-		return trial{}, err
-	}
-	if err := one.assemble(ctx, ui, b, frontendDir); err != nil {
 		return trial{}, err
 	}
 	return trialOf(b)
+}
+
+// buildCheckout makes a bundle with the image of a checkout, for all platforms of
+// the product, in a directory that the caller removes.
+func (s *Suite) buildCheckout(ctx context.Context, ui runner, dir string) (*bundle.Bundle, error) {
+	repo, err := git.Open(ctx, s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	head, err := repo.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	when, err := repo.CommitTime(ctx, head)
+	if err != nil {
+		return nil, err
+	}
+	version, err := cargo.ProductVersion(s.Dir, s.Product.Cargo.Package)
+	if err != nil {
+		return nil, err
+	}
+	b, err := bundle.Create(filepath.Join(dir, "bundle"), decide.Plan{
+		Product: s.Product.Name, Definition: s.Product.Digest(),
+		Ref: decide.Ref{Name: s.Product.Branches.Main, Channel: decide.Edge}, Version: version, Commit: head, CommitTime: when,
+		Platforms: s.Product.Platforms(), Assets: s.assets(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	frontendDir, _, err := s.build(ctx, ui, b)
+	if err != nil {
+		return nil, err
+	}
+	return b, s.assemble(ctx, ui, b, frontendDir)
 }
 
 // previousTrial is the last stable release in the history of what is tried:

@@ -2,7 +2,6 @@ package product
 
 import (
 	"fmt"
-	"net/mail"
 	"regexp"
 	"slices"
 	"strings"
@@ -98,6 +97,7 @@ type PackageKeys struct {
 var (
 	capabilityForm = regexp.MustCompile(`^CAP_[A-Z_]+$`)
 	unitForm       = regexp.MustCompile(`^[A-Za-z0-9@._-]+\.(service|target|socket)$`)
+	maintainerForm = regexp.MustCompile(`^[^<>",\s][^<>",\r\n]* <[^<>@\s]+@[^<>@\s]+>$`)
 	sectionForm    = regexp.MustCompile(`^[a-z]+$`)
 )
 
@@ -113,9 +113,7 @@ func (p Packages) validate(fault faultFunc, form formFunc, inTree func(field, va
 		}
 		once(at, string(f))
 	}
-	if a, err := mail.ParseAddress(p.Maintainer); err != nil || a.Name == "" {
-		fault("Packages.Maintainer", "%q is not a name and a mail address, as in \"Jane Doe <jane@example.org>\"", p.Maintainer)
-	}
+	form("Packages.Maintainer", p.Maintainer, maintainerForm, "a name and a mail address, as in \"Jane Doe <jane@example.org>\"")
 	form("Packages.Section", p.Section, sectionForm, "a section of Debian, such as \"net\"")
 	oneLine := func(field, value string) {
 		if strings.TrimSpace(value) == "" || strings.ContainsAny(value, "\r\n") {

@@ -127,6 +127,18 @@ func (s *Signer) fingerprint(f product.PackageFormat) string {
 	return fmt.Sprintf("%X", s.pgp.PrimaryKey.Fingerprint)
 }
 
+// String says who signs what; empty where nobody does.
+func (s *Signer) String() string {
+	var out []string
+	if s.signs(product.Deb) {
+		out = append(out, "deb and rpm signed by "+s.fingerprint(product.Deb))
+	}
+	if s.signs(product.APK) {
+		out = append(out, "apk signed by "+s.fingerprint(product.APK)[:19])
+	}
+	return strings.Join(out, ", ")
+}
+
 // Check holds the keys against their public halves, as the checkout pins them:
 // nil where it has no such file. A key without its half, and a half without its
 // key, are errors: nobody could verify, or everybody would expect to.

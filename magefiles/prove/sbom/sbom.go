@@ -29,7 +29,8 @@ import (
 
 // Write makes the SBOMs of all binaries and images of the bundle and adds them
 // to its files: "<asset>.spdx.json" and "<asset>.cdx.json" for a binary,
-// "<product>-image-<os>-<arch>.spdx.json" and so on for an image. Checkout is
+// "<product>-image-<os>-<arch>.spdx.json" and so on for an image, and
+// "<file>.spdx.json" alone for a package or an archive. Checkout is
 // the product's checkout at the bundle's commit.
 //
 // The crates come from the list that the build embeds in a binary (the section
@@ -70,7 +71,8 @@ func Write(ctx context.Context, b *bundle.Bundle, p product.Product, checkout st
 		}
 		work = append(work,
 			func() error { return writeBinary(ctx, b, p, t, binary) },
-			func() error { return writeImage(ctx, b, p, t, binary, image, npm) })
+			func() error { return writeImage(ctx, b, p, t, binary, image, npm) },
+			func() error { return writePackages(ctx, b, p, t, binary, npm) })
 	}
 	for _, do := range work {
 		group.Go(do)
@@ -112,24 +114,33 @@ func writeImage(ctx context.Context, b *bundle.Bundle, p product.Product, t prod
 	})
 }
 
+// format is a form of a document.
+type format struct {
+	suffix, media string
+	encode        func(document) ([]byte, error)
+}
+
+var (
+	spdxFormat      = format{".spdx.json", intoto.SPDXMedia, document.spdx}
+	cycloneDXFormat = format{".cdx.json", intoto.CycloneDXMedia, document.cycloneDX}
+)
+
 // store encodes a document in both formats and adds them to the files.
 func store(b *bundle.Bundle, base string, d document) error {
-	for _, format := range []struct {
-		suffix, media string
-		encode        func(document) ([]byte, error)
-	}{
-		{".spdx.json", intoto.SPDXMedia, document.spdx},
-		{".cdx.json", intoto.CycloneDXMedia, document.cycloneDX},
-	} {
-		text, err := format.encode(d)
+	return storeAs(b, base, d, spdxFormat, cycloneDXFormat)
+}
+
+func storeAs(b *bundle.Bundle, base string, d document, formats ...format) error {
+	for _, f := range formats {
+		text, err := f.encode(d)
 		if err != nil {
-			return fmt.Errorf("writing %s%s: %w", base, format.suffix, err)
+			return fmt.Errorf("writing %s%s: %w", base, f.suffix, err)
 		}
 		blob, err := b.Ingest(bytes.NewReader(text))
 		if err != nil {
 			return err
 		}
-		entry := blob.Descriptor(format.media, base+format.suffix)
+		entry := blob.Descriptor(f.media, base+f.suffix)
 		entry.Annotations[bundle.DescribesKey] = d.subject.String()
 		if err := b.Add(bundle.File, entry); err != nil {
 			return err
