@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/kubedoio/rustshare-release/magefiles/internal/shellword"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
@@ -61,7 +62,7 @@ func unit(p product.Product) []byte {
 	s := p.Packages.Service
 	var l lines
 	l.add("[Unit]")
-	l.add("Description=%s", p.Title)
+	l.add("Description=%s", strings.ReplaceAll(p.Title, "%", "%%"))
 	l.add("Documentation=man:%s(8) %s", p.Cargo.Binary, homepage(p))
 	l.add("Wants=network-online.target")
 	l.add("After=%s", strings.Join(append([]string{"network-online.target"}, s.After...), " "))
@@ -109,24 +110,24 @@ func openRC(p product.Product) []byte {
 	var l lines
 	l.add("#!/sbin/openrc-run")
 	l.add("")
-	l.add("name=%q", p.Title)
-	l.add("description=%q", p.Description)
+	l.add("name=%s", shellword.Quote(p.Title))
+	l.add("description=%s", shellword.Quote(p.Description))
 	l.add("supervisor=supervise-daemon")
-	l.add("command=%q", binaryPath(p))
+	l.add("command=%s", shellword.Quote(binaryPath(p)))
 	if len(s.Args) > 0 {
-		l.add("command_args=%q", strings.Join(s.Args, " "))
+		l.add("command_args=%s", shellword.Quote(strings.Join(s.Args, " ")))
 	}
 	l.add(`command_user="%s:%s"`, p.Name, p.Name)
 	if len(s.Capabilities) > 0 {
 		l.add(`capabilities="%s"`, openRCCapabilities(s.Capabilities))
 	}
-	l.add("directory=%q", stateDir(p))
+	l.add("directory=%s", shellword.Quote(stateDir(p)))
 	l.add("umask=0077")
 	l.add("respawn_delay=2")
 	l.add("no_new_privs=yes")
 	l.add(`output_logger="logger -t %s"`, p.Name)
 	l.add(`error_logger="logger -t %s"`, p.Name)
-	l.add("required_files=%q", settingsFile(p))
+	l.add("required_files=%s", shellword.Quote(settingsFile(p)))
 	l.add("")
 	l.add("depend() {")
 	l.add("	need net")
