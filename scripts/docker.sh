@@ -137,13 +137,20 @@ make_stand_in() {
   docker rm "$container" >/dev/null
 }
 
+# mirror_of prints where this machine gets a distribution's packages from.
+mirror_of() {
+  local mirror
+  # shellcheck disable=SC2016 # apt-get fills these in.
+  mirror="$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' | awk -v suite="$1" '$1 == suite && $2 == "main" { print $3; exit }')"
+  [ -n "$mirror" ] || die "apt knows no mirror of \"$1\" main, which the files are made from: see /etc/apt/sources.list"
+  echo "$mirror"
+}
+
 # make_root makes the files of the stand-ins from this distribution's packages.
 make_root() {
   local tmp mirror suite
   suite="$(codename)"
-  # shellcheck disable=SC2016 # apt-get fills these in.
-  mirror="$(apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' | awk -v suite="$suite" '$1 == suite && $2 == "main" { print $3; exit }')"
-  [ -n "$mirror" ] || die "apt knows no mirror of \"$suite\" main, which the images are made from: see /etc/apt/sources.list"
+  mirror="$(mirror_of "$suite")"
   mkdir -p "$CACHE/images"
   tmp="$(mktemp -d "$CACHE/images/.build-XXXXXX")"
   say "debootstrap $suite with postgresql and nginx (this can take minutes, once)"

@@ -11,7 +11,8 @@
 #   sigstore Fulcio, a timestamp authority and a Rekor log, for keyless signing
 #            that needs nobody else
 #   forge    Gitea and the runner of its Actions, which tests publish to
-#   packaging what installs and judges packages: rpm, lintian, rpmlint, …
+#   packaging what installs and judges packages: rpm, pacman, lintian, rpmlint, and
+#            a small Debian to install them in
 #   docker   an Engine that answers, and the compose plugin
 #   images   docker, and the images that the product's compose files want; where no
 #            registry has them, stand-ins made from packages. Prints SERVICE=IMAGE
@@ -25,6 +26,7 @@
 #   scripts/setup.sh path NAME           prints where a Go tool lies
 #   scripts/setup.sh path stack-images   prints the stand-ins in one line, as
 #                                          RELEASE_STACK_IMAGES wants them
+#   scripts/setup.sh path debian-root    prints where the files of that Debian lie
 #
 # Packages come from apt (with sudo where not root), Go tools are built by
 # version into ${XDG_CACHE_HOME:-$HOME/.cache}/rustshare-release/bin.
@@ -292,6 +294,7 @@ install_admission() {
 
 install_packaging() {
   packages curl wget openssl jq gpg gpgv binutils rpm rpmlint lintian debsigs debootstrap dash busybox-static zstd faketime libarchive-tools
+  install_roots
 }
 
 install_browser() {
@@ -323,6 +326,8 @@ install_lint() {
 
 # shellcheck source=scripts/docker.sh
 . "$SCRIPTS/docker.sh"
+# shellcheck source=scripts/packaging.sh
+. "$SCRIPTS/packaging.sh"
 
 tool_path() {
   local line name version
@@ -341,6 +346,7 @@ tool_path() {
 if [ "${1:-}" = path ]; then
   case "${2:-}" in
     stack-images) stack_images ;;
+    debian-root) debian_root ;;
     *) tool_path "${2:-}" ;;
   esac
   exit 0
