@@ -160,6 +160,7 @@ func overrides(p product.Product) []byte {
 // Debian's own archive.
 var overridden = []struct{ tag, why string }{
 	{"statically-linked-binary", "One binary for all distributions: it brings what it needs."},
+	{"shared-library-lacks-prerequisites", "It is a static program at a random address (static-pie), no library."},
 	{"non-standard-file-perm", "The settings hold secrets, and only root reads them."},
 }
 

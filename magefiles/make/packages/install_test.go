@@ -21,7 +21,7 @@ import (
 // server is the second product, which is built in seconds, packed like the first.
 func server(port int) product.Product {
 	p := product.RustShare()
-	p.Name, p.Title, p.Description, p.Frontend = "tiny", "Tiny", "The smallest server that can be released", nil
+	p.Name, p.Title, p.Description, p.Frontend = "tiny", "Tiny", "Smallest server that can be released", nil
 	p.Cargo.Package, p.Cargo.Binary = "tinyd", "tinyd"
 	k := *p.Packages
 	k.Commands = []product.Command{{Does: "Serves."}, {Args: "health", Does: "Asks the server whether it is well."}}
