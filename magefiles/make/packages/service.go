@@ -124,7 +124,7 @@ func openRC(p product.Product) []byte {
 	l.add("directory=%s", shellword.Quote(stateDir(p)))
 	l.add("umask=0077")
 	l.add("respawn_delay=2")
-	l.add("no_new_privs=yes")
+	l.add("supervise_daemon_args=--no-new-privs") // the variable for it is misspelt in some versions
 	l.add(`output_logger="logger -t %s"`, p.Name)
 	l.add(`error_logger="logger -t %s"`, p.Name)
 	l.add("required_files=%s", shellword.Quote(settingsFile(p)))
