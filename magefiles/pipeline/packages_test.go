@@ -96,7 +96,7 @@ func TestPackages(t *testing.T) {
 }
 
 func (w *world) refOf(e episode) decide.Ref {
-	ref, err := decide.ParseRef(e.Ref, w.Product.Branches.Main)
+	ref, err := decide.ParseRef(or(e.Ref, w.Product.Branches.Main), w.Product.Branches.Main)
 	ok(w.t, err)
 	return ref
 }

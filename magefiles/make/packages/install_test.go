@@ -113,8 +113,8 @@ func (s system) take(from string) string {
 	s.t.Helper()
 	text, err := os.ReadFile(from)
 	ok(s.t, err)
-	ok(s.t, os.WriteFile(filepath.Join(s.root, "tmp", filepath.Base(from)), text, 0o644))
-	return "/tmp/" + filepath.Base(from)
+	ok(s.t, os.WriteFile(filepath.Join(s.root, "srv", filepath.Base(from)), text, 0o644))
+	return "/srv/" + filepath.Base(from)
 }
 
 func (s system) has(path string) bool {
@@ -259,7 +259,7 @@ func TestDeb(t *testing.T) {
 	}
 	s.wants(true, env+".dpkg-dist")
 	s.serve(unit, other)
-	if out, err := s.try("dpkg", "-i", "--refuse-downgrade", "/tmp/tiny_0.4.0.rc.1_amd64.deb"); err == nil && !strings.Contains(out, "not replacing") && !strings.Contains(out, "skipping") {
+	if out, err := s.try("dpkg", "-i", "--refuse-downgrade", "/srv/tiny_0.4.0.rc.1_amd64.deb"); err == nil && !strings.Contains(out, "not replacing") && !strings.Contains(out, "skipping") {
 		t.Errorf("the candidate replaces its release: %s", out)
 	}
 
@@ -272,7 +272,7 @@ func TestDeb(t *testing.T) {
 	if out := s.run("dpkg", "--audit"); out != "" {
 		t.Errorf("dpkg --audit says %s", out)
 	}
-	s.run("dpkg", "-i", "/tmp/tiny_0.4.0_amd64.deb") // again, with the account there
+	s.run("dpkg", "-i", "/srv/tiny_0.4.0_amd64.deb") // again, with the account there
 	s.run("dpkg", "-P", "tiny")
 }
 
