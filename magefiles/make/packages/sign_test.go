@@ -131,6 +131,14 @@ func debSigned(t *testing.T, file, public string, id identity) {
 	if out, err := exec.Command(verify, append(args, unsigned)...).CombinedOutput(); err == nil {
 		t.Errorf("debsig-verify takes an unsigned package: %s", out)
 	}
+	byHand := `ar p "$0" _gpgorigin >signature && ar p "$0" debian-binary control.tar.gz data.tar.gz | gpgv --keyring ./packages.gpg signature -`
+	for from, taken := range map[string]bool{file: true, bad: false} {
+		cmd := exec.Command("sh", "-c", byHand, from)
+		cmd.Dir = filepath.Join(dir, "keyrings", long)
+		if out, err := cmd.CombinedOutput(); (err == nil) != taken {
+			t.Errorf("gpgv takes %s: %v\n%s", from, err == nil, out)
+		}
+	}
 	members := strings.Fields(string(output(t, "ar", "t", file)))
 	if got := members[len(members)-1]; got != "_gpgorigin" {
 		t.Errorf("the signature is not the last member: %q", members)
