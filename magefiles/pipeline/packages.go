@@ -84,11 +84,14 @@ func (s *Suite) packageSigner() (*packages.Signer, error) {
 	return signer, signer.Check(pinned, pgpPinned, rsaPinned)
 }
 
-// canPack stops a release whose packages could not be signed as its checkout
-// promises.
+// canPack stops a release whose packages could not be made, or not be signed as
+// its checkout promises.
 func (s *Suite) canPack(ref decide.Ref) error {
 	if !s.packed(ref) {
 		return nil
+	}
+	if err := packages.Ready(s.Product, s.Dir); err != nil {
+		return err
 	}
 	_, err := s.packageSigner()
 	return err

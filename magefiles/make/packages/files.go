@@ -45,27 +45,35 @@ type sources struct {
 	changes         []release
 }
 
+// carried reads licence, readme and changelog.
+func carried(p product.Product, checkout string) (out [3][]byte, err error) {
+	for i, f := range [][2]string{
+		{p.Packages.License, "licence (Packages.License in the product's definition)"},
+		{p.Packages.Readme, "readme (Packages.Readme in the product's definition)"},
+		{p.Paperwork.Changelog, "changelog"},
+	} {
+		if out[i], err = os.ReadFile(filepath.Join(checkout, filepath.FromSlash(f[0]))); err != nil {
+			return out, fmt.Errorf("reading the %s that packages carry: %w", f[1], err)
+		}
+	}
+	return out, nil
+}
+
+// Ready tells whether a checkout has what the packages of its product carry.
+func Ready(p product.Product, checkout string) error {
+	_, err := carried(p, checkout)
+	return err
+}
+
 // gather reads what the packages hold. The frontend is unpacked below dir.
 func gather(ctx context.Context, b *bundle.Bundle, p product.Product, in Input, dir string) (*sources, error) {
 	s := &sources{b: b, p: p, in: in, time: b.Plan.CommitTime.UTC().Truncate(time.Second)}
-	read := func(name, what string) ([]byte, error) {
-		text, err := os.ReadFile(filepath.Join(in.Checkout, filepath.FromSlash(name)))
-		if err != nil {
-			return nil, fmt.Errorf("reading the %s that packages carry: %w", what, err)
-		}
-		return text, nil
-	}
-	var err error
-	if s.license, err = read(p.Packages.License, "licence (Packages.License in the product's definition)"); err != nil {
-		return nil, err
-	}
-	if s.readme, err = read(p.Packages.Readme, "readme (Packages.Readme in the product's definition)"); err != nil {
-		return nil, err
-	}
-	text, err := read(p.Paperwork.Changelog, "changelog")
+	carried, err := carried(p, in.Checkout)
 	if err != nil {
 		return nil, err
 	}
+	s.license, s.readme = carried[0], carried[1]
+	text := carried[2]
 	log, err := changelog.Parse(p.Paperwork.Changelog, text)
 	if err != nil {
 		return nil, err
