@@ -97,6 +97,24 @@ func (s *Suite) canPack(ref decide.Ref) error {
 	return err
 }
 
+// packages says into how many files a release was packed, as its bundle has it.
+func (o outcome) packages(s Suite) string {
+	b, err := bundle.Open(s.dist(o.Plan.ID()))
+	if err != nil {
+		return "NO"
+	}
+	files := 0
+	for _, d := range b.Entries(bundle.File) {
+		if d.Annotations[bundle.PackageKey] != "" {
+			files++
+		}
+	}
+	if files == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d files", files)
+}
+
 // secretText reads a variable that holds a secret, or the path of one.
 func (s *Suite) secretText(name string) ([]byte, error) {
 	value := s.Getenv(name)

@@ -211,7 +211,7 @@ func (r *rehearsal) play(ctx context.Context, e episode) error {
 		}
 		r.rows = append(r.rows, []string{
 			"release " + out.Plan.Ref.Name, out.Plan.Version, shortDigest(out.Digest.String()), signed,
-			out.sboms(), out.provenance(), signedBy(out.Report.Signer), or(strings.Join(out.Plan.Tries, " "), "nothing"), out.moved(),
+			out.sboms(), out.packages(s), out.provenance(), signedBy(out.Report.Signer), or(strings.Join(out.Plan.Tries, " "), "nothing"), out.moved(),
 		})
 		return nil
 	})
@@ -230,7 +230,7 @@ func (r *rehearsal) rolledBack(out rolledBack, err error) error {
 	if !out.Withdrawn {
 		what = "restore"
 	}
-	r.rows = append(r.rows, []string{what + " " + out.Version.Tag(), out.Version.String(), shortDigest(out.Digest), "", "", "", r.whoWithdraws(), "", or(strings.Join(out.Moved, " "), "nothing")})
+	r.rows = append(r.rows, []string{what + " " + out.Version.Tag(), out.Version.String(), shortDigest(out.Digest), "", "", "", "", r.whoWithdraws(), "", or(strings.Join(out.Moved, " "), "nothing")})
 	return nil
 }
 
@@ -240,7 +240,7 @@ func (r *rehearsal) table() error {
 	if r.Stack != "" {
 		passed += " (" + r.Stack + ")"
 	}
-	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "provenance", "signed by", passed, "what changed"}, r.rows)
+	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "packages", "provenance", "signed by", passed, "what changed"}, r.rows)
 }
 
 // sample is the product to rehearse: the working directory where it is a
