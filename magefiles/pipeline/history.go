@@ -258,7 +258,7 @@ func (m *maintainer) act(ctx context.Context, name string, v decide.Version, f f
 			return err
 		}
 		step.Detail("%s", changed)
-		m.rows = append(m.rows, []string{name, v.String(), "commit " + short(commit), signed, "", "", "", "", "", changed})
+		m.rows = append(m.rows, row{what: name, version: v.String(), image: "commit " + short(commit), tag: signed, changed: changed})
 		return nil
 	})
 }

@@ -62,6 +62,9 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 	if r.CargoTarget, err = cacheDir("rehearse", s.Product.Name, "target"); err != nil {
 		return err
 	}
+	if err := r.rehearseScan(ctx); err != nil {
+		return err
+	}
 	registry, err := embedded.Serve(ctx, filepath.Join(dir, rehearsedRegistry), "", embedded.Options{})
 	if err != nil {
 		return err
@@ -96,7 +99,14 @@ type rehearsal struct {
 	history  history
 	outcomes []outcome
 	// rows are those of the table that a rehearsal ends with.
-	rows [][]string
+	rows []row
+}
+
+// row is one of the table: something that the maintainer or CI did.
+type row struct {
+	what, version, image, tag                         string
+	sboms, scan, packages, provenance, signer, passed string
+	changed                                           string
 }
 
 // fresh makes repository and keys and has the maintainer live through the
@@ -209,9 +219,14 @@ func (r *rehearsal) play(ctx context.Context, e episode) error {
 				signed = "yes"
 			}
 		}
-		r.rows = append(r.rows, []string{
-			"release " + out.Plan.Ref.Name, out.Plan.Version, shortDigest(out.Digest.String()), signed,
-			out.sboms(), out.packages(s), out.provenance(), signedBy(out.Report.Signer), or(strings.Join(out.Plan.Tries, " "), "nothing"), out.moved(),
+		scanned, err := r.scanned(out.Plan.ID())
+		if err != nil {
+			return err
+		}
+		r.rows = append(r.rows, row{
+			what: "release " + out.Plan.Ref.Name, version: out.Plan.Version, image: shortDigest(out.Digest.String()), tag: signed,
+			sboms: out.sboms(), scan: scanned, packages: out.packages(s), provenance: out.provenance(),
+			signer: signedBy(out.Report.Signer), passed: or(strings.Join(out.Plan.Tries, " "), "nothing"), changed: out.moved(),
 		})
 		return nil
 	})
@@ -230,7 +245,10 @@ func (r *rehearsal) rolledBack(out rolledBack, err error) error {
 	if !out.Withdrawn {
 		what = "restore"
 	}
-	r.rows = append(r.rows, []string{what + " " + out.Version.Tag(), out.Version.String(), shortDigest(out.Digest), "", "", "", "", r.whoWithdraws(), "", or(strings.Join(out.Moved, " "), "nothing")})
+	r.rows = append(r.rows, row{
+		what: what + " " + out.Version.Tag(), version: out.Version.String(), image: shortDigest(out.Digest),
+		signer: r.whoWithdraws(), changed: or(strings.Join(out.Moved, " "), "nothing"),
+	})
 	return nil
 }
 
@@ -240,7 +258,11 @@ func (r *rehearsal) table() error {
 	if r.Stack != "" {
 		passed += " (" + r.Stack + ")"
 	}
-	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "packages", "provenance", "signed by", passed, "what changed"}, r.rows)
+	rows := make([][]string, 0, len(r.rows))
+	for _, w := range r.rows {
+		rows = append(rows, []string{w.what, w.version, w.image, w.tag, w.sboms, w.scan, w.packages, w.provenance, w.signer, w.passed, w.changed})
+	}
+	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "scan", "packages", "provenance", "signed by", passed, "what changed"}, rows)
 }
 
 // sample is the product to rehearse: the working directory where it is a

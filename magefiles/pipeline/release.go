@@ -82,7 +82,7 @@ func (s *Suite) Release(ctx context.Context, o Order) error {
 }
 
 // release is the way of every release: plan, gates, binaries and frontend,
-// image, SBOMs, tries, proofs, publication. A step that is done already is not done again.
+// image, SBOMs, scans, tries, proofs, publication. A step that is done already is not done again.
 func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error) {
 	begun := time.Now()
 	reg, f, err := s.open(ctx, o.DryRun)
@@ -108,6 +108,9 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 			return err
 		}
 		if err := s.canPack(from.plan.Ref); err != nil {
+			return err
+		}
+		if err := s.canScan(s.scanners(from.plan.Ref.Channel)); err != nil {
 			return err
 		}
 		if trust, err = s.trust(); err != nil {
@@ -153,6 +156,9 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 		return outcome{}, err
 	}
 	if err := s.document(ctx, ui, b); err != nil {
+		return outcome{}, err
+	}
+	if err := s.scan(ctx, ui, b, from, reg.Registry); err != nil {
 		return outcome{}, err
 	}
 	if err := s.prove(ctx, ui, b, from, reg.Registry); err != nil {
@@ -265,6 +271,9 @@ func (s *Suite) sign(ctx context.Context, ui runner, b *bundle.Bundle, signer at
 	return ui.Run(ctx, "signatures and attestations", func(ctx context.Context, step *term.Step) error {
 		options, err := s.attestOptions(ctx, reg, b, signer)
 		if err != nil {
+			return err
+		}
+		if options.Scans, err = scans(b, "git+"+s.Product.Source); err != nil {
 			return err
 		}
 		if _, byKey := signer.(*attest.Key); !byKey {

@@ -50,6 +50,9 @@ type Suite struct {
 	// Stack is the kind of stack that things are tried on (default:
 	// RELEASE_STACK, or Docker Compose where the product has files for it).
 	Stack string
+	// Database is where grype's vulnerability database comes from (default:
+	// RELEASE_SCAN_DB_GRYPE, or the product's).
+	Database string
 	// Clock is the time of nightly tags, commits and tags (default: now).
 	Clock time.Time
 }

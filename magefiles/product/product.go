@@ -49,6 +49,8 @@ type Product struct {
 	Compose *Compose `json:"compose,omitempty"`
 	// Tries are what a release has to pass before it is published.
 	Tries Tries `json:"tries,omitzero"`
+	// Scan is how a release is scanned for known vulnerabilities; nil: it is not.
+	Scan *Scan `json:"scan,omitempty"`
 	// Workflows are the CI workflows that must have succeeded for the very
 	// commit of a stable release, by their display names.
 	Workflows []string `json:"workflows"`

@@ -76,6 +76,12 @@ func RustShare() Product {
 			Uncovered: []string{"smoke:pilot"},
 			Critical:  []string{"drill:restore"},
 		},
+		Scan: &Scan{
+			Scanners:   []string{Grype},
+			Candidate:  []string{Trivy},
+			Exceptions: ".release/vulnerabilities.yaml",
+			VEX:        []string{".release/vex/*.json"},
+		},
 		Workflows: []string{"CI", "Frontend CI", "Integration Tests"},
 		Cargo: Cargo{
 			Package: "rustshare-server",

@@ -111,6 +111,9 @@ func (p Product) Validate() error {
 		p.Compose.validate(fault, form, absolute, patterns)
 	}
 	p.Tries.validate(fault, p.Frontend != nil, p.Run != nil)
+	if p.Scan != nil {
+		p.Scan.validate(fault, inTree, patterns)
+	}
 	gates := map[string]bool{}
 	for i, g := range p.Promotion.Manual {
 		at := fmt.Sprintf("Promotion.Manual[%d].", i)

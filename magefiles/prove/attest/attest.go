@@ -59,6 +59,8 @@ type Options struct {
 	Provenances [][]byte
 	// Results are those of tests, smoke runs and drills; there may be none.
 	Results []Result
+	// Scans are those for vulnerabilities; there may be none.
+	Scans []Scan
 }
 
 // Write makes all proofs of the bundle's image index and adds them to the
@@ -73,7 +75,8 @@ type Options struct {
 //   - for each SBOM document one attestation, attached to the image (or binary
 //     artifact) and, for an image's, to the index;
 //   - one test result for each of the Results, attached to the index and to the
-//     image that was run.
+//     image that was run;
+//   - one statement for each of the Scans, attached to the index and each image.
 func Write(ctx context.Context, b *bundle.Bundle, p product.Product, o Options) (Summary, error) {
 	s := Summary{Fingerprint: o.Signer.Fingerprint()}
 	if o.Builder.ID == "" {
@@ -92,7 +95,11 @@ func Write(ctx context.Context, b *bundle.Bundle, p product.Product, o Options) 
 	if err != nil {
 		return s, err
 	}
-	proofs = append(proofs, results...)
+	scans, err := things.scans(o.Scans)
+	if err != nil {
+		return s, err
+	}
+	proofs = append(append(proofs, results...), scans...)
 	w := &writer{b: b, o: o, sum: &s, made: map[string][]byte{}, known: known}
 	switch p.Proofs {
 	case product.ProofBundles:
