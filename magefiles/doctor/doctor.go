@@ -45,6 +45,9 @@ const (
 	// Sigstore are Fulcio, a timestamp authority and a Rekor log, by which a
 	// rehearsal is signed keyless. They may be missing.
 	Sigstore Need = "sigstore"
+	// Trivy scans where the product asks for it. It may be missing: then a
+	// release that has to pass it stops before anything is built.
+	Trivy Need = "trivy"
 )
 
 // Target is a target with its needs.
@@ -58,15 +61,16 @@ func Targets() []Target {
 	release := []Need{Git, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose}
 	// What is tried is built of the checkout, unless a bundle of dist is named.
 	try := []Need{Git, Rust, Node, NPM, Docker, Compose}
+	candidate := append(slices.Clone(release), Trivy)
 	return []Target{
 		{"release:tags", nil},
 		{"release:plan", []Need{Git, SSHKeygen}},
 		{"build:binaries", []Need{Git, SSHKeygen, Rust, Emulator}},
 		{"build:packages", []Need{Git, Rust, Node, NPM, Emulator}},
 		{"release:edge", release},
-		{"release:rc", release},
+		{"release:rc", candidate},
 		{"release:stable", release},
-		{"release:publish", release},
+		{"release:publish", candidate},
 		{"release:verify", nil},
 		{"release:prepare", []Need{Git}},
 		{"release:tag", []Need{Git, Signer, SSHKeygen}},
@@ -90,11 +94,15 @@ func Targets() []Target {
 		{"drill:restore", try},
 		{"drill:upgrade", try},
 		{"drill:failure", try},
+		{"scan:bundle", []Need{Trivy}},
+		{"scan:image", []Need{Trivy}},
+		{"scan:database", nil},
+		{"test:peers", []Need{Trivy, Cosign}},
 		{"report:validation", []Need{Git}},
 		{"registry:serve", nil},
 		{"rehearse", []Need{Git, Signer, Rust, Node, NPM, Emulator, Docker, Compose, Sigstore}},
 		{"bench", nil},
-		{"scripts/test.sh", []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign, Sigstore}},
+		{"scripts/test.sh", []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign, Sigstore, Trivy}},
 	}
 }
 
@@ -148,7 +156,7 @@ type Finding struct {
 // It changes nothing and downloads nothing.
 func Check(ctx context.Context, dir string, p product.Product, needs ...Need) []Finding {
 	if len(needs) == 0 {
-		needs = []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign, Sigstore}
+		needs = []Need{Git, Signer, SSHKeygen, Rust, Node, NPM, Emulator, Docker, Compose, Browser, Cosign, Sigstore, Trivy}
 	}
 	var out []Finding
 	for _, n := range needs {
@@ -176,6 +184,8 @@ func wanted(dir string, p product.Product, n Need) bool {
 		return p.Compose != nil
 	case Sigstore:
 		return p.Trust.Keyless != nil
+	case Trivy:
+		return p.Scan != nil && slices.Contains(slices.Concat(p.Scan.Scanners, p.Scan.Candidate), product.Trivy)
 	case SSHKeygen:
 		if p.Trust.SSHSigners == "" {
 			return false

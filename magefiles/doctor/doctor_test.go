@@ -55,6 +55,8 @@ func TestCheck(t *testing.T) {
 		{"no emulator", nil, doctor.Emulator, doctor.Absent, "no qemu-", "apt-get install qemu-user-static"},
 		{"no cosign", nil, doctor.Cosign, doctor.Absent, "no cosign on the PATH", "scripts/setup.sh tools"},
 		{"cosign", map[string]string{"cosign": "echo 'GitVersion:    v2.6.5'"}, doctor.Cosign, doctor.OK, "2.6.5 ", ""},
+		{"no trivy", nil, doctor.Trivy, doctor.Absent, "no trivy on the PATH", "scripts/setup.sh trivy"},
+		{"trivy", map[string]string{"trivy": "echo 'Version: 0.72.0'"}, doctor.Trivy, doctor.OK, "0.72.0 ", ""},
 		{"docker", map[string]string{"docker": "echo 20.10.24+dfsg1"}, doctor.Docker, doctor.OK, "20.10.24 ", ""},
 		{"old docker", map[string]string{"docker": "echo 19.03.15"}, doctor.Docker, doctor.Absent, "version 19.03.15, 20.10 or later", "scripts/setup.sh docker"},
 		{"docker without an Engine", map[string]string{"docker": "echo; echo 'Cannot connect to the Docker daemon' >&2; exit 1"}, doctor.Docker, doctor.Absent, "Cannot connect to the Docker daemon", "scripts/setup.sh docker"},

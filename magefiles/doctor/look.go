@@ -54,25 +54,33 @@ func look(ctx context.Context, dir string, p product.Product, n Need) []Finding 
 	case Browser:
 		return one(ctx, n, tool{purpose: "looks at the frontend as people do", programs: []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"}, version: []string{"--version"}, install: "scripts/setup.sh browser", optional: true})
 	case Cosign:
-		programs := []string{"cosign"}
-		if cache, err := os.UserCacheDir(); err == nil {
-			if built, err := filepath.Glob(filepath.Join(cache, "rustshare-release", "bin", "cosign-*")); err == nil {
-				programs = append(built, programs...)
-			}
-		}
-		return one(ctx, n, tool{purpose: "judges our proofs in the tests", programs: programs, version: []string{"version"}, install: "scripts/setup.sh tools", optional: true})
+		return one(ctx, n, tool{purpose: "judges our proofs in the tests", programs: built("cosign"), version: []string{"version"}, install: "scripts/setup.sh tools", optional: true})
 	case Sigstore:
 		f := Finding{Need: n, For: "signs rehearsals keyless; without it a key signs them", State: OK, Found: "Fulcio, timestamp authority and log"}
 		if missing := sigstorekit.Missing(sigstorekit.Options{Log: true}); len(missing) > 0 {
 			f.State, f.Found, f.Install = Absent, "no "+strings.Join(missing, ", no "), sigstorekit.Install
 		}
 		return []Finding{f}
+	case Trivy:
+		return one(ctx, n, tool{purpose: "scans release candidates", programs: built("trivy"), version: []string{"--version"}, install: "scripts/setup.sh trivy", optional: true})
 	case Rust:
 		return rust(ctx, dir, p)
 	case Emulator:
 		return emulators(ctx, p)
 	}
 	return []Finding{{Need: n, For: "unknown to the doctor", State: Missing, Found: "no such need"}}
+}
+
+// built are the places of a program that scripts/setup.sh builds: the cache, and
+// the PATH.
+func built(name string) []string {
+	programs := []string{name}
+	if cache, err := os.UserCacheDir(); err == nil {
+		if found, err := filepath.Glob(filepath.Join(cache, "rustshare-release", "bin", name+"-v*")); err == nil {
+			programs = append(found, programs...)
+		}
+	}
+	return programs
 }
 
 func one(ctx context.Context, n Need, t tool) []Finding {

@@ -82,7 +82,7 @@ type tried struct {
 // of the way of others.
 func triedProduct(project string) product.Product {
 	p := product.RustShare()
-	p.Workflows, p.Extra = nil, nil // nothing runs them here
+	p.Workflows, p.Extra, p.Scan = nil, nil, nil // nothing runs them here
 	p.Cargo.Targets = slices.DeleteFunc(p.Cargo.Targets, func(t product.Target) bool { return t.Arch != runtime.GOARCH })
 	c := *p.Compose
 	c.DrillProject = project

@@ -231,10 +231,30 @@ func TestLight(t *testing.T) {
 	}
 }
 
+// TestScanner: grype's library is in the scanner program alone, and that knows of
+// the suite what it is asked in.
+func TestScanner(t *testing.T) {
+	const program = "prove/scan/grype"
+	for name, p := range packages(t) {
+		for _, path := range p.Imports {
+			if strings.HasPrefix(path, "github.com/anchore/grype/") && name != program {
+				t.Errorf("%s imports %s: ask the scanner program (%s)", name, path, program)
+			}
+			if ours, ok := strings.CutPrefix(path, ours); ok && name == program && ours != "prove/scan" {
+				t.Errorf("%s imports %s: it knows prove/scan alone", name, ours)
+			}
+		}
+	}
+	if out := string(list(t, "-deps", "./magefiles/"+program)); !strings.Contains(out, "github.com/anchore/grype/grype/db/v6\n") {
+		t.Errorf("%s does not use grype's library", program)
+	}
+}
+
 func heavy(path string) string {
 	for prefix, why := range map[string]string{
 		"github.com/sigstore/cosign/v2/cmd":         "cosign's command line brings every cloud's SDK",
 		"github.com/anchore/syft/cmd":               "syft's command line",
+		"github.com/anchore/grype":                  "grype brings a thousand packages: it is a program of its own, prove/scan/grype",
 		"github.com/anchore/stereoscope/pkg/image/": "images are read from the bundle",
 		"github.com/distribution/distribution":      "a registry for tests",
 		"github.com/docker/docker/":                 "no Docker is needed",
@@ -264,6 +284,7 @@ func TestHeavy(t *testing.T) {
 	for path, want := range map[string]bool{
 		"github.com/anchore/syft/syft":                        true,
 		"github.com/anchore/syft/syft/sbom":                   false,
+		"github.com/anchore/grype/grype/match":                true,
 		"github.com/anchore/stereoscope":                      true,
 		"github.com/anchore/stereoscope/pkg/image":            false,
 		"github.com/docker/docker-credential-helpers/client":  false,
