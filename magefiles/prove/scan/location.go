@@ -103,7 +103,7 @@ func UnpackTrivy(archive, cache string) error {
 	if err != nil {
 		return fmt.Errorf("the database of Trivy: %w", err)
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it is only read
 	unzipped, err := gzip.NewReader(f)
 	if err != nil {
 		return fmt.Errorf("%s is no gzipped tar with trivy.db and metadata.json: %w", archive, err)

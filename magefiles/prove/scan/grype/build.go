@@ -102,7 +102,7 @@ func pack(archive, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
+	defer in.Close() //nolint:errcheck // it is only read
 	info, err := in.Stat()
 	if err != nil {
 		return err

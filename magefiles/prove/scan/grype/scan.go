@@ -51,7 +51,7 @@ func look(db vulnerability.Provider, d scan.Document) (scan.Scanned, []scan.Find
 	if err != nil {
 		return seen, nil, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // it is only read
 	packages, about, _, err := pkg.ProvideFromReader(f, pkg.ProviderConfig{})
 	if err != nil {
 		return seen, nil, fmt.Errorf("reading the SBOM: %w", err)
