@@ -251,6 +251,45 @@ func TestScanAllowed(t *testing.T) {
 	})
 }
 
+// TestRehearseScan: a rehearsal scans with a database that it makes up, and says
+// so.
+func TestRehearseScan(t *testing.T) {
+	program := testkit.Scanner(t)
+	p := tiny()
+	p.Scan = &product.Scan{Scanners: []string{product.Trivy}, Candidate: []string{product.Grype}}
+	w := newWorld(t, p)
+	w.env = map[string]string{envScanner: program}
+	w.serve(registries.All()["embedded"](t))
+	ok(t, w.rehearseScan(t.Context()))
+	ok(t, w.first())
+	ok(t, w.table())
+	if want := "grype: nothing found (made-up database)"; !strings.Contains(w.out.String(), want) {
+		t.Errorf("the table does not say %q:\n%s", want, w.out)
+	}
+}
+
+// TestScannerMissing: what is not there is told before anything is built.
+func TestScannerMissing(t *testing.T) {
+	p := tiny()
+	p.Scan = &product.Scan{Scanners: []string{product.Trivy}}
+	w := newWorld(t, p)
+	w.env = map[string]string{envTrivy: filepath.Join(t.TempDir(), "trivy")}
+	w.serve(registries.All()["embedded"](t))
+	says(t, w.first(), "scan:trivy has to be passed before the release is published", "no such file")
+	if _, err := os.Stat(w.dist("v0.2.0")); err == nil {
+		t.Error("a bundle was begun")
+	}
+	w.Product.Scan = &product.Scan{Scanners: []string{product.Grype}}
+	w.env = map[string]string{envScanner: filepath.Join(t.TempDir(), "grype")}
+	says(t, w.first(), "scan:grype has to be passed before the release is published", "no such file")
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	t.Setenv("PATH", t.TempDir())
+	w.env = nil
+	says(t, w.canScan([]string{product.Trivy}), "trivy is not installed: run scripts/setup.sh trivy, or name it in RELEASE_TRIVY")
+	says(t, w.canScan([]string{product.Grype}), "grype is built with Go, which is not on the PATH", "RELEASE_SCANNER")
+}
+
 // cosignVerifiesScan has cosign's command line verify the attested scan, and
 // gives the envelope that it prints.
 func cosignVerifiesScan(t *testing.T, image, key string) string {
