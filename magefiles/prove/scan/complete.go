@@ -27,9 +27,13 @@ func complete(r Report, documents []Document) error {
 		if i < 0 || len(r.Scanned[i].Packages) == 0 {
 			return fmt.Errorf("%s saw no package in %s, whose SBOM lists %d: that is no clean result but none at all", r.Scanner.Name, d.Name, len(want))
 		}
+		seen := map[string]bool{}
+		for _, purl := range r.Scanned[i].Packages {
+			seen[key(purl)] = true
+		}
 		var missed []string
 		for _, purl := range want {
-			if !slices.Contains(r.Scanned[i].Packages, purl) {
+			if !seen[key(purl)] {
 				missed = append(missed, purl)
 			}
 		}

@@ -40,12 +40,12 @@ func (e Exception) covers(f Finding) bool {
 // covers tells whether a package URL means another: the same, or the same
 // without a version.
 func covers(purl, other string) bool {
-	purl, other = bare(purl), bare(other)
+	purl, other = key(purl), key(other)
 	if purl == other {
 		return true
 	}
-	at := strings.LastIndex(other, "@")
-	return at > 0 && purl == other[:at]
+	at := strings.LastIndex(other, "@") // a scope of npm has one as well
+	return at > strings.LastIndex(other, "/") && purl == other[:at]
 }
 
 // maxFile is the size of the largest file with exceptions, in bytes.

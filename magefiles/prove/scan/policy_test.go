@@ -81,6 +81,24 @@ func TestDecide(t *testing.T) {
 	}
 }
 
+func TestCovers(t *testing.T) {
+	for _, tt := range []struct {
+		purl, other string
+		want        bool
+	}{
+		{"pkg:npm/%40scope/b", "pkg:npm/%40scope/b@2.0.0", true},
+		{"pkg:npm/@scope/b@2.0.0", "pkg:npm/%40scope/b@2.0.0?x=y", true},
+		{"pkg:npm/%40scope", "pkg:npm/%40scope/b@2.0.0", false},
+		{"pkg:npm/", "pkg:npm/%40scope/b", false},
+		{"pkg:cargo/wasi@0.11.0+wasi", "pkg:cargo/wasi@0.11.0%2Bwasi", true},
+		{"", "pkg:cargo/a@1", false},
+	} {
+		if got := covers(tt.purl, tt.other); got != tt.want {
+			t.Errorf("%q covers %q: %v", tt.purl, tt.other, got)
+		}
+	}
+}
+
 func TestDecideAges(t *testing.T) {
 	r := report()
 	r.Database.Built = now.Add(-121 * time.Hour)

@@ -82,6 +82,10 @@ func TestComplete(t *testing.T) {
 	says(t, complete(r, documents), "grype saw 1 of the 2 packages that the SBOM of linux/amd64 lists, and not pkg:npm/b@2")
 	r.Scanned[0].Packages = []string{"pkg:cargo/a@1", "pkg:npm/b@2"}
 	ok(t, complete(r, documents))
+	// Two ways to write one version.
+	ok(t, os.WriteFile(path, []byte(`{"bomFormat":"CycloneDX","components":[{"purl":"pkg:cargo/wasi@0.11.0+wasi"},{"purl":"pkg:npm/%40a/b@2"}]}`), 0o644))
+	r.Scanned[0].Packages = []string{"pkg:cargo/wasi@0.11.0%2Bwasi", "pkg:npm/@a/b@2"}
+	ok(t, complete(r, documents))
 }
 
 func FuzzReport(f *testing.F) {

@@ -9,6 +9,7 @@ package scan
 import (
 	"cmp"
 	"context"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -159,6 +160,16 @@ func sortedOnce(list []string) []string {
 	list = slices.Clone(list)
 	slices.Sort(list)
 	return slices.Compact(list)
+}
+
+// key is a package URL to compare: without qualifiers, and with characters as they
+// are, since libraries differ in what they escape ("+" in a version).
+func key(purl string) string {
+	purl = bare(purl)
+	if plain, err := url.PathUnescape(purl); err == nil {
+		return plain
+	}
+	return purl
 }
 
 // bare takes qualifiers and subpath off a package URL.
