@@ -87,7 +87,7 @@ func TestKeylessHistory(t *testing.T) {
 	w.live(t.Context())
 	var signers []string
 	for _, row := range w.rows {
-		signers = append(signers, row[0]+": "+row[6])
+		signers = append(signers, row.what+": "+row.signer)
 	}
 	want := []string{
 		"release v0.2.0: release.yml @ v0.2.0", "release main: edge.yml @ main", "release v0.3.0-rc.1: release.yml @ v0.3.0-rc.1",

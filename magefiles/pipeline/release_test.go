@@ -53,7 +53,7 @@ func TestEveryRegistry(t *testing.T) {
 				}
 				var rolled []string
 				for _, row := range w.rows[5:] {
-					rolled = append(rolled, row[0]+": "+row[len(row)-1])
+					rolled = append(rolled, row.what+": "+row.changed)
 				}
 				if want := []string{"withdraw v0.3.0: latest 0", "restore v0.3.0: 0 latest"}; !slices.Equal(rolled, want) {
 					t.Errorf("rolled back:\n%s\nwant:\n%s", strings.Join(rolled, "\n"), strings.Join(want, "\n"))
