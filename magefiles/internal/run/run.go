@@ -31,7 +31,12 @@ type Cmd struct {
 	Log io.Writer
 	// Secrets are values replaced by "***" in the log and in errors.
 	Secrets []string
+	// As runs the program as another user, which root may do; nil for the own.
+	As *User
 }
+
+// User is a user of this machine, by numbers. Other groups it has none.
+type User struct{ UID, GID int }
 
 // Error is a program that failed.
 type Error struct {
@@ -99,6 +104,11 @@ func (c Cmd) run(ctx context.Context, stdout io.Writer) error {
 	cmd.Env = append(cmd.Env, c.Env...)
 	// What the program started ends with it: compilers must not outlive us.
 	cmd.SysProcAttr = ownGroup()
+	if c.As != nil {
+		if err := become(cmd.SysProcAttr, *c.As); err != nil {
+			return err
+		}
+	}
 	cmd.Cancel = func() error { return askGroup(cmd.Process) }
 	cmd.WaitDelay = 5 * time.Second
 

@@ -65,7 +65,7 @@ func filter(environ []string) (kept, dropped []string) {
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		switch {
-		case matches(name, passed):
+		case matches(name, passed), run.ShowsTime(kv):
 			kept = append(kept, kv)
 		case matches(name, telling):
 			dropped = append(dropped, name)

@@ -154,7 +154,7 @@ func environment(environ []string, commitTime time.Time) []string {
 		if slices.ContainsFunc(passed, func(p string) bool {
 			prefix, many := strings.CutSuffix(p, "*")
 			return name == p || many && strings.HasPrefix(name, prefix)
-		}) {
+		}) || run.ShowsTime(kv) {
 			env = append(env, kv)
 		}
 	}

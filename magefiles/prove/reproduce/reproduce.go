@@ -1,0 +1,318 @@
+// Package reproduce holds two builds of one commit against each other: a
+// release's bundle, or what of it is published, and one that was built again.
+// It pairs what they hold by role and title, says of everything that differs
+// which bytes differ and where, and names what is left out of the comparison
+// and why. It knows bundle.
+package reproduce
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/filediff"
+)
+
+// Verdict is what came of one artifact.
+type Verdict string
+
+// The verdicts.
+const (
+	// Identical: bit for bit the same.
+	Identical Verdict = "identical"
+	// Signature: the same but for a signature inside of it.
+	Signature Verdict = "identical but for its signature"
+	// Follows: it differs only in the digests and sizes of others that do.
+	Follows Verdict = "follows"
+	// Differs: it has other content.
+	Differs Verdict = "differs"
+	// Missing: one of the two builds does not have it.
+	Missing Verdict = "missing"
+)
+
+// Artifact is one thing that both builds should have.
+type Artifact struct {
+	// Name is the title of a file; of parts of the image it is what they are:
+	// "image index", "config of linux/amd64", "layer 2 of linux/amd64 (binary)".
+	Name    string  `json:"name"`
+	Verdict Verdict `json:"verdict"`
+	// A and B are the digests of the release and of the build again; "" where
+	// it is missing.
+	A string `json:"release,omitempty"`
+	B string `json:"again,omitempty"`
+	// Of are the artifacts that this one follows.
+	Of []string `json:"of,omitempty"`
+	filediff.Result
+}
+
+// LeftOut is something that was not compared.
+type LeftOut struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// Report is what came of a comparison.
+type Report struct {
+	// Same tells that everything that was compared is identical, but for
+	// signatures inside of packages and what follows from them.
+	Same      bool       `json:"same"`
+	Artifacts []Artifact `json:"artifacts"`
+	LeftOut   []LeftOut  `json:"leftOut"`
+}
+
+// Count counts the artifacts with a verdict.
+func (r Report) Count(v Verdict) (n int) {
+	for _, a := range r.Artifacts {
+		if a.Verdict == v {
+			n++
+		}
+	}
+	return n
+}
+
+// Compare holds a release against a build again. Scratch is a directory for
+// what is unpacked, see [filediff.Options]. Content of the release that its
+// bundle does not hold is compared by digest alone.
+func Compare(ctx context.Context, release, again *bundle.Bundle, scratch string) (Report, error) {
+	c := comparison{again: map[string]item{}, pairs: map[string]string{}, names: map[string]string{}}
+	mine, left, err := items(release)
+	if err != nil {
+		return Report{}, fmt.Errorf("reading the release: %w", err)
+	}
+	others, more, err := items(again)
+	if err != nil {
+		return Report{}, fmt.Errorf("reading the build again: %w", err)
+	}
+	c.left = left
+	for _, l := range more { // a build again has no proofs; where it has, they are named once
+		if !slices.Contains(c.left, l) {
+			c.left = append(c.left, l)
+		}
+	}
+	for _, i := range others {
+		c.again[i.name] = i
+	}
+	c.o = filediff.Options{Scratch: scratch}
+	for _, a := range mine {
+		b, there := c.again[a.name]
+		delete(c.again, a.name)
+		if err := c.pair(ctx, a, b, there); err != nil {
+			return Report{}, fmt.Errorf("comparing %s: %w", a.name, err)
+		}
+	}
+	for _, b := range others {
+		if _, alone := c.again[b.name]; alone {
+			c.out = append(c.out, Artifact{Name: b.name, Verdict: Missing, B: b.digest.String()})
+		}
+	}
+	c.follow()
+	return c.report(), nil
+}
+
+// comparison is one that is under way.
+type comparison struct {
+	o     filediff.Options
+	again map[string]item
+	out   []Artifact
+	left  []LeftOut
+	// pairs are the digests, in hex, of what differs: the release's and the
+	// other; names says what they are of.
+	pairs, names map[string]string
+}
+
+func (c *comparison) pair(ctx context.Context, a, b item, there bool) error {
+	out := Artifact{Name: a.name, A: a.digest.String()}
+	defer func() { c.out = append(c.out, out) }()
+	if !there {
+		out.Verdict = Missing
+		return nil
+	}
+	out.B = b.digest.String()
+	c.link(a.name, a.digest.Hex, b.digest.Hex)
+	for i := range min(len(a.inside), len(b.inside)) { // the digests of unpacked layers
+		c.link(a.inside[i].name, a.inside[i].hex, b.inside[i].hex)
+	}
+	if a.digest == b.digest {
+		out.Verdict = Identical
+		return nil
+	}
+	out.Verdict = Differs
+	var err error
+	switch {
+	case a.sums && b.sums:
+		out.Result, err = c.sums(a, b)
+	case a.path == "" || b.path == "":
+		out.Differences = []filediff.Difference{{What: "sha256", A: a.digest.Hex, B: b.digest.Hex}}
+	default:
+		out.Result, err = filediff.Files(ctx, a.path, b.path, c.o)
+	}
+	switch {
+	case err != nil:
+		return err
+	case a.toolchain != b.toolchain:
+		out.Differences = append([]filediff.Difference{{What: "toolchain", A: a.toolchain, B: b.toolchain}}, out.Differences...)
+	case a.sums && out.Same():
+		out.Verdict = Identical
+	case out.SignatureAlone():
+		out.Verdict = Signature
+	}
+	return nil
+}
+
+func (c *comparison) link(name, a, b string) {
+	if a != b {
+		c.pairs[a], c.names[a] = b, name
+	}
+}
+
+// follow finds out which artifacts differ only because others do: where each
+// value becomes the other build's once the digests of those are replaced.
+func (c *comparison) follow() {
+	for i := range c.out {
+		a := &c.out[i]
+		if a.Verdict != Differs || a.More > 0 || len(a.Differences) == 0 {
+			continue
+		}
+		explained := map[string]bool{} // objects whose digest follows: their size does too
+		var of []string
+		all := true
+		for _, d := range a.Differences {
+			names := c.explain(d)
+			if len(names) == 0 {
+				if object, isSize := strings.CutSuffix(d.What, ".size"); isSize && explained[object] {
+					continue
+				}
+				all = false
+				break
+			}
+			explained[strings.TrimSuffix(d.What, ".digest")] = true
+			for _, n := range names {
+				if !slices.Contains(of, n) && n != a.Name {
+					of = append(of, n)
+				}
+			}
+		}
+		if all && len(of) > 0 {
+			a.Verdict, a.Of = Follows, of
+		}
+	}
+}
+
+// explain names what a difference follows from; nothing where it is one of its
+// own.
+func (c *comparison) explain(d filediff.Difference) (names []string) {
+	value := d.A
+	for hex, other := range c.pairs {
+		if strings.Contains(value, hex) {
+			value = strings.ReplaceAll(value, hex, other)
+			names = append(names, c.names[hex])
+		}
+	}
+	if value != d.B {
+		return nil
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (c *comparison) report() Report {
+	r := Report{Same: true, Artifacts: c.out, LeftOut: c.left}
+	signed := map[string]bool{}
+	for _, a := range c.out {
+		if a.Verdict == Signature {
+			signed[a.Name] = true
+			r.LeftOut = append(r.LeftOut, LeftOut{"the signature inside " + a.Name, "signing again gives another one; the rest of the file was compared"})
+		}
+	}
+	for again := true; again; { // what follows from signatures alone, and from that
+		again = false
+		for _, a := range c.out {
+			if a.Verdict == Follows && !signed[a.Name] && !slices.ContainsFunc(a.Of, func(n string) bool { return !signed[n] }) {
+				signed[a.Name], again = true, true
+			}
+		}
+	}
+	for _, a := range c.out {
+		if a.Verdict != Identical && !signed[a.Name] {
+			r.Same = false
+		}
+	}
+	return r
+}
+
+// sums compares two lists of checksums by name. Files that are left out of the
+// comparison count neither here.
+func (c *comparison) sums(a, b item) (filediff.Result, error) {
+	var r filediff.Result
+	x, order, err := readSums(a)
+	if err != nil {
+		return r, err
+	}
+	y, others, err := readSums(b)
+	if err != nil {
+		return r, err
+	}
+	for _, n := range others {
+		if _, ok := x[n]; !ok {
+			order = append(order, n)
+		}
+	}
+	for _, n := range order {
+		if x[n] != y[n] && !slices.ContainsFunc(c.left, func(l LeftOut) bool { return l.Name == n }) {
+			r.Differences = append(r.Differences, filediff.Difference{What: "line of " + n, A: x[n], B: y[n]})
+		}
+	}
+	return r, nil
+}
+
+// maxSums bounds a list of checksums, which is held in memory.
+const maxSums = 4 << 20
+
+func readSums(i item) (map[string]string, []string, error) {
+	out := map[string]string{}
+	if i.path == "" {
+		return out, nil, nil
+	}
+	info, err := os.Stat(i.path)
+	if err == nil && info.Size() > maxSums {
+		err = fmt.Errorf("%s has %d bytes, more than a list of checksums may have", i.name, info.Size())
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	text, err := os.ReadFile(i.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	var order []string
+	for line := range bytes.Lines(text) {
+		sum, name, ok := strings.Cut(strings.TrimRight(string(line), "\r\n"), "  ")
+		if ok {
+			out[name] = sum
+			order = append(order, name)
+		}
+	}
+	return out, order, nil
+}
+
+// errNoImage says that a bundle is not finished.
+var errNoImage = errors.New("the bundle has no image yet: build it whole first")
+
+func readJSON(b *bundle.Bundle, d v1.Descriptor, v any) error {
+	if err := b.ReadJSON(d.Digest, v); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			return fmt.Errorf("%s is no JSON: %w", d.Digest, err)
+		}
+		return err
+	}
+	return nil
+}
