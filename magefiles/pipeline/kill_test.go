@@ -52,6 +52,8 @@ func TestMain(m *testing.M) {
 		err = triedChild(os.Getenv(triedEnv))
 	case os.Getenv(verifyEnv) != "":
 		err = verifyChild(os.Args[1:])
+	case os.Getenv(rebuiltEnv) != "":
+		err = rebuiltChild(os.Getenv(rebuiltEnv), os.Args[1:])
 	default:
 		os.Exit(m.Run())
 	}

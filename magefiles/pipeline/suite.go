@@ -55,6 +55,9 @@ type Suite struct {
 	Database string
 	// Clock is the time of nightly tags, commits and tags (default: now).
 	Clock time.Time
+	// childEnv is added to the environment of this program where it builds again
+	// as a process of its own: tests tell it there what it is.
+	childEnv []string
 }
 
 // New holds the product against its rules, once.

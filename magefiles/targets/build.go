@@ -21,3 +21,14 @@ func (Build) Binaries(ctx context.Context, target, out, tag, why *string, json *
 		})
 	})
 }
+
+// Bundle builds everything of a release but its proofs: binaries, frontend, image, files, SBOMs.
+// It needs no key and no registry, and asks no gate but that the tag's commit is
+// checked out, unchanged. -tag as for the release, -out is the bundle's
+// directory (default: the release's own, below dist, with which the release
+// goes on).
+func (Build) Bundle(ctx context.Context, tag, out *string, json *bool) error {
+	return run(func(s *pipeline.Suite) error {
+		return s.BuildBundle(ctx, pipeline.ContentOrder{Ref: value(tag), Out: value(out), JSON: value(json)})
+	})
+}

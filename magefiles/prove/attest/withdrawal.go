@@ -3,14 +3,11 @@ package attest
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/sigstore/cosign/v2/pkg/oci/empty"
-	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
@@ -35,15 +32,11 @@ func Withdrawal(ctx context.Context, signer Signer, format product.ProofFormat, 
 	if err := w.Check(); err != nil {
 		return Attached{}, err
 	}
-	statement, err := intoto.Encode(intoto.WithdrawalType, w, intoto.SHA256("", subject.Digest.Hex))
+	made, err := Attach(ctx, signer, format, "withdrawal of "+w.Version, intoto.WithdrawalType, w, w.When, subject)
 	if err != nil {
 		return Attached{}, err
 	}
-	text, err := signer.Bundle(ctx, statement)
-	if err != nil {
-		return Attached{}, fmt.Errorf("signing the withdrawal of %s: %w", w.Version, err)
-	}
-	return attach(format, plain(subject), intoto.WithdrawalType, w.When, text)
+	return made[0], nil
 }
 
 // VerificationSummary signs what came of a verification, about an image index
@@ -54,60 +47,7 @@ func VerificationSummary(ctx context.Context, signer Signer, format product.Proo
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	var named []intoto.Subject
-	for _, d := range subjects {
-		named = append(named, intoto.SHA256("", d.Digest.Hex))
-	}
-	statement, err := intoto.Encode(intoto.SummaryType, s, named...)
-	if err != nil {
-		return nil, err
-	}
-	text, err := signer.Bundle(ctx, statement)
-	if err != nil {
-		return nil, fmt.Errorf("signing the verification summary of %s: %w", s.Resource, err)
-	}
-	var out []Attached
-	for _, d := range subjects {
-		made, err := attach(format, plain(d), intoto.SummaryType, s.Verified, text)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, made)
-	}
-	return out, nil
-}
-
-// attach makes the manifest by which a statement in a Sigstore bundle is found
-// beside its subject.
-func attach(format product.ProofFormat, subject v1.Descriptor, predicate string, created time.Time, text []byte) (Attached, error) {
-	switch format {
-	case product.ProofBundles:
-		config, err := descriptor([]byte(emptyConfig))
-		if err != nil {
-			return Attached{}, err
-		}
-		layer, err := descriptor(text)
-		if err != nil {
-			return Attached{}, err
-		}
-		manifest, err := json.Marshal(referrer(subject, predicate, created, config, layer))
-		if err != nil {
-			return Attached{}, fmt.Errorf("encoding the manifest of a statement: %w", err)
-		}
-		return Attached{Manifest: manifest, Blobs: [][]byte{[]byte(emptyConfig), text}}, nil
-	case product.ProofTags:
-		envelope, err := attestation(predicate, text)
-		if err != nil {
-			return Attached{}, err
-		}
-		tag := proofTag(subject.Digest, "att")
-		image, err := mutate.AppendSignatures(empty.Signatures(), false, envelope)
-		if err != nil {
-			return Attached{}, fmt.Errorf("making the proofs under the tag %s: %w", tag, err)
-		}
-		return attached(image, tag)
-	}
-	return Attached{}, fmt.Errorf("the product's proofs are %q, want %q or %q", format, product.ProofBundles, product.ProofTags)
+	return Attach(ctx, signer, format, "verification summary of "+s.Resource, intoto.SummaryType, s, s.Verified, subjects...)
 }
 
 func descriptor(text []byte) (v1.Descriptor, error) {

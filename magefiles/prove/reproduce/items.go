@@ -16,8 +16,9 @@ type item struct {
 	digest v1.Hash
 	// path is its file, "" where the bundle does not hold it.
 	path string
-	// sums tells that it is the list of checksums.
-	sums bool
+	// file tells that it is one of the release page, sums that it is the list of
+	// checksums.
+	file, sums bool
 	// toolchain is the compiler's version line of a binary.
 	toolchain string
 	// inside are the digests of unpacked layers that a config names.
@@ -78,7 +79,8 @@ func items(b *bundle.Bundle) (out []item, left []LeftOut, err error) {
 				continue
 			}
 			i := of(b, nameOf(role, d), d)
-			i.sums = role == bundle.File && i.name == bundle.SumsName
+			i.file = role == bundle.File
+			i.sums = i.file && i.name == bundle.SumsName
 			i.toolchain = d.Annotations[bundle.ToolchainKey]
 			out = append(out, i)
 		}
@@ -115,16 +117,17 @@ func nameOf(role bundle.Role, d v1.Descriptor) string {
 	title := d.Annotations[bundle.TitleKey]
 	switch role {
 	case bundle.Artifact:
-		if predicate := d.Annotations[predicateKey]; predicate != "" && strings.HasPrefix(d.ArtifactType, proofMedia) {
-			if title == "" {
-				return "attached proof of type " + predicate
-			}
-			return "attached proof " + title + " of type " + predicate
+		kind := "artifact"
+		if strings.HasPrefix(d.ArtifactType, proofMedia) {
+			kind = "attached proof"
 		}
-		if title == "" {
-			return "artifact of type " + d.ArtifactType
+		switch predicate := d.Annotations[predicateKey]; {
+		case title != "":
+			return kind + " " + title
+		case predicate != "":
+			return kind + " of type " + predicate
 		}
-		return "artifact " + title
+		return kind + " of type " + d.ArtifactType
 	case bundle.Tagged:
 		if tag := d.Annotations[bundle.RefNameKey]; tag != "" {
 			return "tag " + tag

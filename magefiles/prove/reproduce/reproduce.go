@@ -78,10 +78,18 @@ func (r Report) Count(v Verdict) (n int) {
 	return n
 }
 
-// Compare holds a release against a build again. Scratch is a directory for
-// what is unpacked, see [filediff.Options]. Content of the release that its
-// bundle does not hold is compared by digest alone.
-func Compare(ctx context.Context, release, again *bundle.Bundle, scratch string) (Report, error) {
+// Options of [Compare].
+type Options struct {
+	// Scratch is a directory for what is unpacked: see [filediff.Options].
+	Scratch string
+	// Absent, which may be nil, says why the release has no file of a title
+	// although the build again has; "" where it should.
+	Absent func(title string) (why string)
+}
+
+// Compare holds a release against a build again. Content of the release that
+// its bundle does not hold is compared by digest alone.
+func Compare(ctx context.Context, release, again *bundle.Bundle, o Options) (Report, error) {
 	c := comparison{again: map[string]item{}, pairs: map[string]string{}, names: map[string]string{}}
 	mine, left, err := items(release)
 	if err != nil {
@@ -100,7 +108,7 @@ func Compare(ctx context.Context, release, again *bundle.Bundle, scratch string)
 	for _, i := range others {
 		c.again[i.name] = i
 	}
-	c.o = filediff.Options{Scratch: scratch}
+	c.o = filediff.Options{Scratch: o.Scratch}
 	for _, a := range mine {
 		b, there := c.again[a.name]
 		delete(c.again, a.name)
@@ -109,7 +117,16 @@ func Compare(ctx context.Context, release, again *bundle.Bundle, scratch string)
 		}
 	}
 	for _, b := range others {
-		if _, alone := c.again[b.name]; alone {
+		if _, alone := c.again[b.name]; !alone {
+			continue
+		}
+		why := ""
+		if b.file && o.Absent != nil {
+			why = o.Absent(b.name)
+		}
+		if why != "" {
+			c.left = append(c.left, LeftOut{b.name, why})
+		} else {
 			c.out = append(c.out, Artifact{Name: b.name, Verdict: Missing, B: b.digest.String()})
 		}
 	}
@@ -315,4 +332,41 @@ func readJSON(b *bundle.Bundle, d v1.Descriptor, v any) error {
 		return err
 	}
 	return nil
+}
+
+// BySum compares by sha256, in hex, what only the sums are at hand of. An empty
+// one says that it is missing.
+func BySum(name, release, again string) Artifact {
+	a := Artifact{Name: name, Verdict: Identical}
+	for _, s := range []struct {
+		hex string
+		to  *string
+	}{{release, &a.A}, {again, &a.B}} {
+		if s.hex != "" {
+			*s.to = "sha256:" + s.hex
+		}
+	}
+	switch {
+	case release == "" || again == "":
+		a.Verdict = Missing
+	case release != again:
+		a.Verdict = Differs
+		a.Differences = []filediff.Difference{{What: "sha256", A: release, B: again}}
+	}
+	return a
+}
+
+// Add takes more artifacts into the report. One that differs as another one of
+// the report does follows that.
+func (r *Report) Add(more ...Artifact) {
+	for _, a := range more {
+		for _, o := range r.Artifacts {
+			if a.Verdict == Differs && a.A == o.A && a.B == o.B {
+				a.Verdict, a.Of, a.Differences = Follows, []string{o.Name}, nil
+				break
+			}
+		}
+		r.Artifacts = append(r.Artifacts, a)
+		r.Same = r.Same && a.Verdict == Identical
+	}
 }
