@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/git"
@@ -228,7 +229,8 @@ func (e *elsewhere) environment(ctx context.Context) {
 		"TZ="+otherZone, "LANG="+locale, "LC_ALL="+locale,
 		"CARGO_HOME="+e.at("cargo"), "npm_config_cache="+e.at("npm"),
 	)
-	if home, err := os.UserHomeDir(); err == nil {
+	home, err := os.UserHomeDir()
+	if err == nil {
 		if rustup := or(e.Getenv("RUSTUP_HOME"), filepath.Join(home, ".rustup")); closedTo(rustup) == "" || e.as == nil {
 			e.env = append(e.env, "RUSTUP_HOME="+rustup)
 		}
@@ -244,14 +246,39 @@ func (e *elsewhere) environment(ctx context.Context) {
 		e.host = ""
 		e.conditions = append(e.conditions, Condition{What: "host name", Same: "only root on Linux can change it for one program"})
 	}
-	// What the library of faketime is called, faketime knows.
-	if lib, err := run.Text(ctx, run.Cmd{Name: "faketime", Args: []string{"-m", "-f", otherShift, "printenv", "LD_PRELOAD"}}); err == nil && run.ShowsTime("LD_PRELOAD="+lib) {
-		e.fake = []string{"LD_PRELOAD=" + lib, "FAKETIME=" + otherShift, "DONT_FAKE_MONOTONIC=1"}
-		note("time", "that of now, and "+otherShift+" for compilers and bundlers (faketime)")
+	if e.fake, err = e.otherTime(ctx); err != nil {
+		e.conditions = append(e.conditions, Condition{What: "time", Same: err.Error() + ": it is later, and no more"})
 	} else {
-		e.conditions = append(e.conditions, Condition{What: "time", Same: "faketime is not installed (`apt-get install faketime`): it is later, and no more"})
+		note("time", "later, and "+otherShift+" for compilers and bundlers (faketime)")
 	}
 }
+
+// otherTime gives the variables that show programs another time. The error says
+// why there are none.
+func (e *elsewhere) otherTime(ctx context.Context) ([]string, error) {
+	// What its library is called, faketime knows.
+	lib, err := run.Text(ctx, run.Cmd{Name: "faketime", Args: []string{"-m", "-f", otherShift, "printenv", "LD_PRELOAD"}})
+	if err != nil || !run.ShowsTime("LD_PRELOAD="+lib) {
+		return nil, errors.New("faketime is not installed (`apt-get install faketime`)")
+	}
+	fake := []string{"LD_PRELOAD=" + lib, "FAKETIME=" + otherShift, "DONT_FAKE_MONOTONIC=1"}
+	for _, tc := range e.toolchains {
+		for _, tool := range []string{tc.Cargo, tc.Rustc} {
+			// The compilers that rustup installs bring an allocator along that never
+			// returns from asking for the time.
+			limited, cancel := context.WithTimeout(ctx, toolLimit)
+			err := run.Do(limited, run.Cmd{Name: tool, Args: []string{"--version"}, Env: fake})
+			cancel()
+			if err != nil {
+				return nil, fmt.Errorf("%s does not run under faketime, a compiler from the distribution's packages does", tool)
+			}
+		}
+	}
+	return fake, nil
+}
+
+// toolLimit is how long a compiler may take to tell its version.
+const toolLimit = 30 * time.Second
 
 // otherLocale is a locale of this machine that is not the one in use: Turkish,
 // whose letters surprise, where it is installed.

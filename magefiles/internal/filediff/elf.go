@@ -2,10 +2,12 @@ package filediff
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 )
 
 // section is a named part of an ELF file.
@@ -26,6 +28,10 @@ func (d *differ) elf(at []string, a, b *io.SectionReader, _ int) error {
 	y, err := sections(b)
 	if err != nil {
 		return err
+	}
+	// What people read comes first, and what is a hash of all the rest last.
+	for _, list := range [][]section{x, y} {
+		slices.SortStableFunc(list, func(a, b section) int { return cmp.Compare(rank(a.name), rank(b.name)) })
 	}
 	same := func(s section) func(section) bool { return func(o section) bool { return o.name == s.name } }
 	for _, s := range x {
@@ -52,6 +58,20 @@ func (d *differ) elf(at []string, a, b *io.SectionReader, _ int) error {
 		}
 	}
 	return nil
+}
+
+func rank(name string) int {
+	switch {
+	case name == ".comment" || name == ".interp":
+		return 0
+	case strings.HasPrefix(name, ".rodata"):
+		return 1
+	case strings.HasPrefix(name, ".data") && !strings.HasPrefix(name, ".data.rel"):
+		return 2
+	case name == ".note.gnu.build-id":
+		return 4
+	}
+	return 3
 }
 
 // sections reads the section headers. The ELF header and what lies between the

@@ -36,7 +36,7 @@ const predicateKey = "dev.sigstore.bundle.predicateType"
 
 // Why things are left out.
 const (
-	whyProof    = "a signature: signing again gives another one"
+	whyProof    = "a signature: who builds again does not have the key"
 	whyEvidence = "the record of a run, with its times"
 	whyScan     = "it depends on the scanner's database of the day"
 	whyPlan     = "it says what the registry held when the release was planned"

@@ -185,7 +185,7 @@ func (c *comparison) pair(ctx context.Context, a, b item, there bool) error {
 }
 
 func (c *comparison) link(name, a, b string) {
-	if a != b {
+	if _, known := c.names[a]; a != b && !known {
 		c.pairs[a], c.names[a] = b, name
 	}
 }
@@ -198,6 +198,10 @@ func (c *comparison) follow() {
 		if a.Verdict != Differs || a.More > 0 || len(a.Differences) == 0 {
 			continue
 		}
+		if j := slices.IndexFunc(c.out[:i], func(o Artifact) bool { return o.Verdict == Differs && inside(o, *a) }); j >= 0 {
+			a.Verdict, a.Of = Follows, []string{c.out[j].Name}
+			continue
+		}
 		explained := map[string]bool{} // objects whose digest follows: their size does too
 		var of []string
 		all := true
@@ -205,6 +209,9 @@ func (c *comparison) follow() {
 			names := c.explain(d)
 			if len(names) == 0 {
 				if object, isSize := strings.CutSuffix(d.What, ".size"); isSize && explained[object] {
+					continue
+				}
+				if len(of) > 0 && d.What == serialNumber {
 					continue
 				}
 				all = false
@@ -223,9 +230,27 @@ func (c *comparison) follow() {
 	}
 }
 
+// serialNumber is the field of a CycloneDX document that is made of its
+// content.
+const serialNumber = ".serialNumber"
+
+// inside tells whether an artifact differs in nothing but another one that lies
+// in it, as a binary does in its layer.
+func inside(part, whole Artifact) bool {
+	return slices.EqualFunc(part.Differences, whole.Differences, func(p, w filediff.Difference) bool {
+		n := len(w.At) - len(p.At)
+		return p.What == w.What && p.A == w.A && p.B == w.B && n > 0 && slices.Equal(p.At, w.At[n:])
+	})
+}
+
 // explain names what a difference follows from; nothing where it is one of its
 // own.
 func (c *comparison) explain(d filediff.Difference) (names []string) {
+	if name, ok := strings.CutPrefix(d.What, lineOf); ok && (d.A == "" || d.B == "") {
+		if slices.ContainsFunc(c.out, func(a Artifact) bool { return a.Name == name && a.Verdict == Missing }) {
+			return []string{name}
+		}
+	}
 	value := d.A
 	for hex, other := range c.pairs {
 		if strings.Contains(value, hex) {
@@ -246,7 +271,7 @@ func (c *comparison) report() Report {
 	for _, a := range c.out {
 		if a.Verdict == Signature {
 			signed[a.Name] = true
-			r.LeftOut = append(r.LeftOut, LeftOut{"the signature inside " + a.Name, "signing again gives another one; the rest of the file was compared"})
+			r.LeftOut = append(r.LeftOut, LeftOut{"the signature inside " + a.Name, "who builds again does not have the key; the rest of the file was compared"})
 		}
 	}
 	for again := true; again; { // what follows from signatures alone, and from that
@@ -264,6 +289,9 @@ func (c *comparison) report() Report {
 	}
 	return r
 }
+
+// lineOf is what a difference of two lists of checksums begins with.
+const lineOf = "line of "
 
 // sums compares two lists of checksums by name. Files that are left out of the
 // comparison count neither here.
@@ -284,7 +312,7 @@ func (c *comparison) sums(a, b item) (filediff.Result, error) {
 	}
 	for _, n := range order {
 		if x[n] != y[n] && !slices.ContainsFunc(c.left, func(l LeftOut) bool { return l.Name == n }) {
-			r.Differences = append(r.Differences, filediff.Difference{What: "line of " + n, A: x[n], B: y[n]})
+			r.Differences = append(r.Differences, filediff.Difference{What: lineOf + n, A: x[n], B: y[n]})
 		}
 	}
 	return r, nil
