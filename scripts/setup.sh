@@ -163,6 +163,7 @@ install_rust() {
   have objcopy || packages binutils
   have file || packages file
   have qemu-aarch64-static || have qemu-aarch64 || packages qemu-user-static
+  have faketime || packages faketime # for verify:reproducible
 
   has_targets && return 0
   [ -n "$(candidate rustc-web)" ] || apt_update

@@ -46,6 +46,8 @@ type elsewhere struct {
 
 // What the build again is given, beside another user.
 const (
+	otherCheckout = "another-checkout/of/the-same-commit"
+
 	otherUmask = "0077"
 	otherZone  = "Pacific/Kiritimati"
 	otherShift = "+400d"
@@ -53,7 +55,7 @@ const (
 )
 
 // checkout is the clone's directory: of another name and another length.
-func (e *elsewhere) checkout() string { return e.at("another-checkout", "of", "the-same-commit") }
+func (e *elsewhere) checkout() string { return e.at(otherCheckout) }
 
 func (e *elsewhere) at(elem ...string) string {
 	return filepath.Join(append([]string{e.dir}, elem...)...)
@@ -69,6 +71,9 @@ func (s *Suite) elsewhere(ctx context.Context, dir string, ref decide.Ref, commi
 	}
 	var err error
 	if e.toolchains, err = cargo.Find(ctx, s.Dir, triples); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
 	e.chooseUser()
@@ -116,6 +121,10 @@ func (e *elsewhere) chooseUser() {
 	nobody, err := user.Lookup("nobody")
 	if err != nil {
 		same("there is no user nobody on this machine")
+		return
+	}
+	if closed := closedTo(e.dir); closed != "" {
+		same("%s, to build in, is closed to others", closed)
 		return
 	}
 	for _, tc := range e.toolchains {
@@ -210,12 +219,12 @@ var passedOn = []string{
 // environment decides in what else the build again is another one.
 func (e *elsewhere) environment(ctx context.Context) {
 	note := func(what, again string) { e.conditions = append(e.conditions, Condition{What: what, Again: again}) }
-	note("directory", e.checkout())
+	note("directory", otherCheckout)
 	note("umask", otherUmask)
 	note("time zone", otherZone)
 	locale := otherLocale(ctx, or(e.Getenv("LC_ALL"), e.Getenv("LANG")))
 	note("locale", locale)
-	note("home and caches", "below "+e.dir)
+	note("home and caches", "of its own, with copies of what was downloaded")
 	name := "somebody-else"
 	if e.as != nil {
 		name = "nobody"

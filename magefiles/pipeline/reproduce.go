@@ -159,24 +159,25 @@ func (s *Suite) contentHere(ctx context.Context, ui runner, ref string) (*bundle
 
 // again builds the plan's commit in another place, in other surroundings.
 func (s *Suite) again(ctx context.Context, ui runner, dir string, plan decide.Plan) (b *bundle.Bundle, conditions []Condition, err error) {
+	var e *elsewhere
 	err = ui.Run(ctx, "another place", func(ctx context.Context, step *term.Step) error {
-		e, err := s.elsewhere(ctx, dir, plan.Ref, plan.Commit)
-		if err != nil {
+		if e, err = s.elsewhere(ctx, dir, plan.Ref, plan.Commit); err != nil {
 			return err
 		}
 		conditions = e.conditions
-		if err := e.fetch(ctx, step.Log()); err != nil {
+		step.Detail("%s", e.checkout())
+		return e.fetch(ctx, step.Log())
+	})
+	if err != nil {
+		return nil, conditions, err
+	}
+	err = ui.Run(ctx, "build again", func(ctx context.Context, step *term.Step) error {
+		out, err := e.build(ctx, step.Log(), plan.Ref.Name)
+		if err != nil {
 			return err
 		}
-		step.Detail("%s", e.checkout())
-		return ui.Run(ctx, "build again", func(ctx context.Context, step *term.Step) error {
-			out, err := e.build(ctx, step.Log(), plan.Ref.Name)
-			if err != nil {
-				return err
-			}
-			b, err = bundle.Open(out)
-			return err
-		})
+		b, err = bundle.Open(out)
+		return err
 	})
 	return b, conditions, err
 }

@@ -162,8 +162,10 @@ func TestReproducible(t *testing.T) {
 		ok(t, err)
 		ok(t, os.WriteFile(path, append(text, '\n'), 0o644))
 		image := w.outcomes[0].Plan.Image + ":" + strings.TrimPrefix(e.Ref, "v")
-		_, err = w.reproduce(t.Context(), term.Discard(), ReproduceQuery{Image: image})
+		_, err = w.reproduce(t.Context(), term.Discard(), ReproduceQuery{Image: image, Attest: true})
 		says(t, err, e.Ref+" is not reproducible", "tinyd-x86_64-linux.spdx.json: sha256 is")
+		ok(t, w.Verify(t.Context(), VerifyQuery{Image: image}))
+		says(t, w.Verify(t.Context(), VerifyQuery{Image: image, Require: []string{reproducibleName}}), reproducibleName+" ended with FAILED")
 	})
 	t.Run("refused", func(t *testing.T) {
 		other, err := attest.NewKey()
@@ -295,9 +297,17 @@ func TestReproducibleFrontend(t *testing.T) {
 	p.Frontend = &product.Frontend{Dir: "frontend", Output: "frontend/build", ImageDir: "/srv/frontend"}
 	t.Run("same", func(t *testing.T) {
 		w, e := variant(t, p, frontendOf(t, `process.env.SOURCE_DATE_EPOCH + new Date(0).getHours()`))
-		out, err := w.reproduce(t.Context(), term.Discard(), ReproduceQuery{Ref: e.Ref})
+		keep := filepath.Join(t.TempDir(), "kept")
+		ok(t, os.Mkdir(keep, 0o700)) // another user cannot get in: it stays the same
+		out, err := w.reproduce(t.Context(), term.Discard(), ReproduceQuery{Ref: e.Ref, Keep: keep})
 		if err != nil {
 			t.Fatalf("%v\n%s\n%s", err, describeReport(out.Report), w.log)
+		}
+		if c := condition(out, "user"); c.Same == "" {
+			t.Errorf("the user was another one: %+v", c)
+		}
+		if _, err := os.Stat(filepath.Join(out.Again, "index.json")); err != nil {
+			t.Errorf("the build again was not kept: %v", err)
 		}
 	})
 	t.Run("year", func(t *testing.T) {

@@ -20,7 +20,8 @@ func Mirror(ctx context.Context, from, dir string) (Repo, error) {
 	if err != nil {
 		return Repo{}, err
 	}
-	args := []string{"fetch", "--quiet", "--no-tags", "--update-shallow", "--", from}
+	// HEAD may stand where no branch does.
+	args := []string{"fetch", "--quiet", "--no-tags", "--update-shallow", "--", from, "+HEAD:refs/copied/head"}
 	for _, kind := range []string{"heads", "remotes", "tags"} {
 		args = append(args, "+refs/"+kind+"/*:refs/"+kind+"/*")
 	}
