@@ -229,12 +229,8 @@ func (e *elsewhere) environment(ctx context.Context) {
 	if e.as != nil {
 		name = "nobody"
 	}
-	path := e.Getenv("PATH")
-	for _, tc := range slices.Backward(e.toolchains) { // the very same compiler
-		path = filepath.Dir(tc.Cargo) + string(filepath.ListSeparator) + path
-	}
 	e.env = append(slices.Clone(e.childEnv),
-		"PATH="+path, "HOME="+e.at("home"), "TMPDIR="+e.at("tmp"), "USER="+name, "LOGNAME="+name,
+		"PATH="+e.path(), "HOME="+e.at("home"), "TMPDIR="+e.at("tmp"), "USER="+name, "LOGNAME="+name,
 		"TZ="+otherZone, "LANG="+locale, "LC_ALL="+locale,
 		"CARGO_HOME="+e.at("cargo"), "npm_config_cache="+e.at("npm"),
 	)
@@ -260,6 +256,22 @@ func (e *elsewhere) environment(ctx context.Context) {
 	} else {
 		note("time", "later, and "+otherShift+" for compilers and bundlers (faketime)")
 	}
+}
+
+// path has the very same compilers first, and no others: whoever looks for a
+// toolchain runs what is there, and not all of them run under faketime.
+func (e *elsewhere) path() string {
+	var dirs []string
+	for _, tc := range e.toolchains {
+		dirs = append(dirs, filepath.Dir(tc.Cargo))
+	}
+	for _, dir := range filepath.SplitList(e.Getenv("PATH")) {
+		_, err := os.Stat(filepath.Join(dir, "cargo"))
+		if err != nil && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return strings.Join(dirs, string(filepath.ListSeparator))
 }
 
 // otherTime gives the variables that show programs another time. The error says

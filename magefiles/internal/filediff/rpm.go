@@ -58,7 +58,7 @@ func splitRPM(r *io.SectionReader) (p rpmParts, err error) {
 		return p, errFormat
 	}
 	p.lead = io.NewSectionReader(r, 0, lead)
-	end := int64(0)
+	var end int64
 	if p.signature, end, err = rpmHeader(r, lead); err != nil {
 		return p, err
 	}
