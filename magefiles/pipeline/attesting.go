@@ -21,7 +21,7 @@ import (
 // attested too.
 func (s *Suite) attestReproduction(ctx context.Context, ui runner, pub *publishedRelease, out Reproduction) (digest string, err error) {
 	return digest, ui.Run(ctx, "attestation of the result", func(ctx context.Context, step *term.Step) error {
-		key, err := s.key()
+		signer, err := s.rebuilder(ctx, pub)
 		if err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (s *Suite) attestReproduction(ctx context.Context, ui runner, pub *publishe
 		}
 		subject := v1.Descriptor{MediaType: full.MediaType, Digest: pub.digest, Size: int64(len(raw))}
 		const what = "result of " + reproducibleName
-		made, err := attest.Attach(ctx, key, s.Product.Proofs, what, intoto.TestResult, run, out.finished, subject)
+		made, err := attest.Attach(ctx, signer, s.Product.Proofs, what, intoto.TestResult, run, out.finished, subject)
 		if err != nil {
 			return err
 		}
@@ -46,15 +46,28 @@ func (s *Suite) attestReproduction(ctx context.Context, ui runner, pub *publishe
 		if err != nil {
 			return err
 		}
-		p := s.publisher(pub.reg.Registry, nil, key.PublicPEM(), func(decide.Version) verify.Expect { return verify.Expect{} })
+		p := s.publisher(pub.reg.Registry, nil, pub.trust, func(decide.Version) verify.Expect { return verify.Expect{} })
 		// Of the channels that of candidates moves no tag.
 		if _, err := p.Converge(ctx, converge.Desired{Channel: decide.Candidate, Commit: out.Commit, Manifests: []converge.Manifest{m}}); err != nil {
 			return err
 		}
 		digest = m.Digest.String()
-		step.Detail("%s by %s", run.Result, shortDigest(key.Fingerprint()))
+		step.Detail("%s by %s", run.Result, shortDigest(signer.Fingerprint()))
 		return nil
 	})
+}
+
+// rebuilder is who signs the result: a key of one's own, which need not be the
+// release's, or CI's identity.
+func (s *Suite) rebuilder(ctx context.Context, pub *publishedRelease) (attest.Signer, error) {
+	key, err := s.key()
+	if err != nil {
+		return nil, err
+	}
+	if key != nil {
+		return key, nil
+	}
+	return s.signer(ctx, pub.trust, pub.from, false)
 }
 
 // evidenceOfReproduction makes the record of a build again: a step for each

@@ -30,6 +30,9 @@ import (
 type publishedRelease struct {
 	reg    openedRegistry
 	digest v1.Hash
+	// trust is whose signatures counted, from the ref that the provenance names.
+	trust verify.Trust
+	from  string
 	// bundle holds what the registry has of it; page is the release page, nil
 	// where there is none, noPage why.
 	bundle *bundle.Bundle
@@ -46,7 +49,7 @@ func (s *Suite) publishedContent(ctx context.Context, ui runner, q ReproduceQuer
 	if err != nil {
 		return nil, fmt.Errorf("%q is no image: want a full reference by tag or digest, such as %s:1.2.3 (%w)", q.Image, s.Product.Image.Repository, err)
 	}
-	key, err := s.trustedKey(q.Key)
+	trust, err := s.trustedBy(VerifyQuery{Key: q.Key})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +57,7 @@ func (s *Suite) publishedContent(ctx context.Context, ui runner, q ReproduceQuer
 	if err != nil {
 		return nil, err
 	}
-	out = &publishedRelease{reg: openedRegistry{Registry: reg}}
+	out = &publishedRelease{reg: openedRegistry{Registry: reg}, trust: trust}
 	return out, ui.Run(ctx, "published release", func(ctx context.Context, step *term.Step) error {
 		d, ok, err := reg.Head(ctx, ref.Identifier())
 		if err == nil && !ok {
@@ -71,11 +74,14 @@ func (s *Suite) publishedContent(ctx context.Context, ui runner, q ReproduceQuer
 		expect := verify.Expect{Source: s.Product.Source}
 		if q.Ref != "" {
 			expect.Ref = "refs/tags/" + strings.TrimPrefix(q.Ref, "refs/tags/")
+		} else if tag, ok := ref.(name.Tag); ok {
+			expect.Ref, expect.Channel = meant(tag.TagStr())
 		}
-		result, err := verify.Image(ctx, reg.Digest(d.Digest), verify.Trust{Key: key}, expect, options...)
+		result, err := verify.Image(ctx, reg.Digest(d.Digest), trust, expect, options...)
 		if err != nil {
 			return fmt.Errorf("%s is not built again, since it does not verify: %w", ref, err)
 		}
+		out.from = result.Report.Provenance.Ref
 		plan, err := s.planOf(ctx, *result.Report.Provenance)
 		if err != nil {
 			return err
