@@ -100,7 +100,7 @@ func program(name string) (string, error) {
 	return path, nil
 }
 
-// Start starts an instance. The caller closes it.
+// Start starts an instance, which ends with ctx. The caller closes it.
 func Start(ctx context.Context, o Options) (_ *Instance, err error) {
 	for _, name := range o.programs() {
 		if _, err := program(name); err != nil {
@@ -159,16 +159,6 @@ func (i *Instance) start(ctx context.Context) error {
 			"--legacy-unix-domain-socket=@fulcio-" + ports[0],
 		}},
 	}
-	if !i.o.Untimed {
-		i.Services.Timestamps = []string{at(3) + "/api/v1/timestamp"}
-		starts = append(starts, server{program: timestampProgram, ready: at(3) + "/ping", args: []string{
-			"serve", "--host=" + host, "--port=" + ports[3], "--timestamp-signer=file", "--file-signer-key-path=" + i.path(timestampKey),
-			"--file-signer-passwd=", "--certificate-chain-path=" + i.path(timestampCA), "--disable-ntp-monitoring",
-		}})
-		if err := i.metricsFree(ctx); err != nil {
-			return err
-		}
-	}
 	if i.o.Log {
 		i.Services.Logs = []product.Log{{URL: at(4), Version: 2}}
 		starts = append(starts, server{program: rekorProgram, ready: at(4) + "/healthz", args: []string{
@@ -179,10 +169,16 @@ func (i *Instance) start(ctx context.Context) error {
 	}
 	for n := range starts {
 		s := &starts[n]
-		if err := s.start(i.path()); err != nil {
+		if err := s.start(ctx, i.path()); err != nil {
 			return err
 		}
 		i.servers = append(i.servers, s)
+	}
+	if !i.o.Untimed {
+		i.Services.Timestamps = []string{at(3) + "/api/v1/timestamp"}
+		if err := i.startTimestamps(ctx, ports[3]); err != nil {
+			return err
+		}
 	}
 	for _, s := range i.servers {
 		if err := s.await(ctx); err != nil {
@@ -192,12 +188,42 @@ func (i *Instance) start(ctx context.Context) error {
 	return nil
 }
 
+// startTimestamps starts the timestamp authority. Where another one was faster,
+// its turn comes when that ends.
+func (i *Instance) startTimestamps(ctx context.Context, port string) error {
+	for until := time.Now().Add(i.o.Wait); ; {
+		if err := metricsFree(ctx, until); err != nil {
+			return err
+		}
+		s := &server{program: timestampProgram, ready: "http://" + net.JoinHostPort(host, port) + "/ping", args: []string{
+			"serve", "--host=" + host, "--port=" + port, "--timestamp-signer=file", "--file-signer-key-path=" + i.path(timestampKey),
+			"--file-signer-passwd=", "--certificate-chain-path=" + i.path(timestampCA), "--disable-ntp-monitoring",
+		}}
+		if err := s.start(ctx, i.path()); err != nil {
+			return err
+		}
+		err := s.await(ctx)
+		if err == nil {
+			select { // it may serve before it knows that it cannot serve its metrics
+			case <-s.ended:
+				err = fmt.Errorf("%s ended at its start: %s", s.program, s.said())
+			case <-time.After(200 * time.Millisecond):
+				i.servers = append(i.servers, s)
+				return nil
+			}
+		}
+		if time.Now().After(until) || !strings.Contains(s.said(), "listen tcp "+metricsPort) {
+			return errors.Join(err, s.stop())
+		}
+	}
+}
+
 // metricsPort is where a timestamp authority serves its metrics.
 const metricsPort = ":2112"
 
 // metricsFree waits until no timestamp authority runs.
-func (i *Instance) metricsFree(ctx context.Context) error {
-	for until := time.Now().Add(i.o.Wait); ; {
+func metricsFree(ctx context.Context, until time.Time) error {
+	for {
 		l, err := new(net.ListenConfig).Listen(ctx, "tcp", metricsPort)
 		if err == nil {
 			return l.Close()
@@ -249,18 +275,18 @@ type server struct {
 	ended   chan struct{}
 }
 
-func (s *server) start(dir string) error {
+func (s *server) start(ctx context.Context, dir string) error {
 	path, err := program(s.program)
 	if err != nil {
 		return err
 	}
 	s.log = filepath.Join(dir, s.program+".log")
-	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close() //nolint:errcheck // the program has its own descriptor
-	s.process = exec.Command(path, s.args...)
+	s.process = exec.CommandContext(ctx, path, s.args...)
 	s.process.Dir, s.process.Stdout, s.process.Stderr = dir, log, log
 	s.process.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, s.env...)
 	if err := s.process.Start(); err != nil {
@@ -305,7 +331,7 @@ func (s *server) said() string {
 		return err.Error()
 	}
 	lines := strings.Split(string(bytes.TrimSpace(text)), "\n")
-	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+	return strings.Join(lines[max(0, len(lines)-9):], "\n")
 }
 
 func (s *server) stop() error {
