@@ -37,6 +37,7 @@ type policy struct {
 	Source  string              `json:"source"`
 	Commit  string              `json:"commit"`
 	Ref     string              `json:"ref"`
+	Channel string              `json:"channel"`
 	Require []string            `json:"require"`
 	Signer  string              `json:"signer"`
 	Format  product.ProofFormat `json:"format"`
@@ -134,7 +135,7 @@ func summaryOf(r *verify.Report, expect verify.Expect, version map[string]string
 	require := slices.Clone(expect.Require)
 	slices.Sort(require)
 	policy, err := policy{
-		Source: expect.Source, Commit: expect.Commit, Ref: expect.Ref, Require: require, Signer: r.Signer, Format: r.Format,
+		Source: expect.Source, Commit: expect.Commit, Ref: expect.Ref, Channel: expect.Channel, Require: require, Signer: r.Signer, Format: r.Format,
 	}.resource()
 	if err != nil {
 		return intoto.Summary{}, err

@@ -99,7 +99,7 @@ func TestSummary(t *testing.T) {
 			if len(r.Summaries) != 1 || !strings.Contains(w.log.String(), "The same was attested at 2027-01-02 03:04:05 already") {
 				t.Errorf("again: %+v\n%s", r.Summaries, w.log)
 			}
-			_, err = w.verified(t.Context(), VerifyQuery{Attest: true, Tag: "v0.2.0"})
+			_, err = w.verified(t.Context(), VerifyQuery{Attest: true, Commit: r.Provenance.Commit})
 			ok(t, err)
 			r, err = w.verified(t.Context(), VerifyQuery{})
 			ok(t, err)
