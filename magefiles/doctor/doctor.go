@@ -73,6 +73,7 @@ func Targets() []Target {
 		{"release:stable", release},
 		{"release:publish", candidate},
 		{"release:verify", nil},
+		{"verify:files", nil},
 		{"verify:reproducible", []Need{Git, SSHKeygen, Rust, Node, NPM, Emulator}},
 		{"release:prepare", []Need{Git}},
 		{"release:tag", []Need{Git, Signer, SSHKeygen}},

@@ -119,23 +119,31 @@ func (s *Suite) contentIn(ctx context.Context, ui runner, plan decide.Plan, dir 
 	if _, whole := b.Find(bundle.File, bundle.SumsName); whole {
 		return b, nil
 	}
-	return b, s.content(ctx, ui, b)
+	if err := s.require(ctx, "build:bundle"); err != nil {
+		return nil, err
+	}
+	if _, err := s.content(ctx, ui, b); err != nil {
+		return nil, err
+	}
+	return b, b.WriteSums()
 }
 
-// content makes what a release has before anything is tried, scanned or signed.
-func (s *Suite) content(ctx context.Context, ui runner, b *bundle.Bundle) error {
-	if err := s.require(ctx, "build:bundle"); err != nil {
-		return err
-	}
-	frontendDir, _, err := s.build(ctx, ui, b)
+// content makes what a release has before anything is scanned, tried or signed,
+// all of it a function of the commit: binaries and frontend, the image of them,
+// packages, the script that installs, SBOMs.
+func (s *Suite) content(ctx context.Context, ui runner, b *bundle.Bundle) ([]cargo.Binary, error) {
+	frontendDir, binaries, err := s.build(ctx, ui, b)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.assemble(ctx, ui, b, frontendDir); err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.document(ctx, ui, b); err != nil {
-		return err
+	if err := s.pack(ctx, ui, b); err != nil {
+		return nil, err
 	}
-	return b.WriteSums()
+	if err := s.installer(b); err != nil {
+		return nil, err
+	}
+	return binaries, s.document(ctx, ui, b)
 }

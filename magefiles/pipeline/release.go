@@ -81,8 +81,8 @@ func (s *Suite) Release(ctx context.Context, o Order) error {
 	return s.printOutcome(o, out)
 }
 
-// release is the way of every release: plan, gates, binaries and frontend,
-// image, SBOMs, scans, tries, proofs, publication. A step that is done already is not done again.
+// release is the way of every release: plan, gates, content, scans, tries,
+// proofs, publication. A step that is done already is not done again.
 func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error) {
 	begun := time.Now()
 	reg, f, err := s.open(ctx, o.DryRun)
@@ -135,14 +135,8 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 	if err := s.begun(b); err != nil {
 		return outcome{}, err
 	}
-	frontendDir, binaries, err := s.build(ctx, ui, b)
+	binaries, err := s.content(ctx, ui, b)
 	if err != nil {
-		return outcome{}, err
-	}
-	if err := s.assemble(ctx, ui, b, frontendDir); err != nil {
-		return outcome{}, err
-	}
-	if err := s.pack(ctx, ui, b); err != nil {
 		return outcome{}, err
 	}
 	if from.candidate != nil {
@@ -151,12 +145,6 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 			return outcome{}, err
 		}
 		from.plan.Gates = append(from.plan.Gates, g)
-	}
-	if err := s.installer(b); err != nil {
-		return outcome{}, err
-	}
-	if err := s.document(ctx, ui, b); err != nil {
-		return outcome{}, err
 	}
 	if err := s.scan(ctx, ui, b, from, reg.Registry); err != nil {
 		return outcome{}, err

@@ -26,3 +26,15 @@ func (Verify) Reproducible(ctx context.Context, tag, image, key, keep *string, a
 		})
 	})
 }
+
+// Files proves the files of a release page that lie in DIR; asks nobody.
+// -key, -identity, -issuer, -trustedRoot, -commit and -tag as for
+// release:verify.
+func (Verify) Files(_ context.Context, dir string, key, identity, issuer, trustedRoot, commit, tag *string, json *bool) error {
+	return run(func(s *pipeline.Suite) error {
+		return s.VerifyFiles(dir, pipeline.VerifyQuery{
+			Key: value(key), Identity: value(identity), Issuer: value(issuer), TrustedRoot: value(trustedRoot),
+			Commit: value(commit), Tag: value(tag), JSON: value(json),
+		})
+	})
+}
