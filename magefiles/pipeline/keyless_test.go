@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,4 +218,50 @@ func TestKeylessSecrets(t *testing.T) {
 	if claims["aud"] != sigstorekit.Audience {
 		t.Errorf("the token is for %v", claims["aud"])
 	}
+}
+
+// TestKeylessRehearsal: a rehearsal signs as CI would, and one that is like it
+// makes the same images with the same authorities.
+func TestKeylessRehearsal(t *testing.T) {
+	o := sigstorekit.Options{Log: true}
+	if missing := sigstorekit.Missing(o); len(missing) > 0 && testing.Short() {
+		t.Skipf("%s is not there: %s builds it", strings.Join(missing, ", "), sigstorekit.Install)
+	}
+	p := keylessTiny()
+	p.Trust.ReleaseKey = ".release/cosign.pub"
+	var out, log bytes.Buffer
+	none := func(string) string { return "" }
+	s, err := New(Suite{Product: p, Dir: onGitHub(t), Getenv: none, UI: term.New(&log, none), Out: &out})
+	ok(t, err)
+	kept, again := filepath.Join(t.TempDir(), "kept"), filepath.Join(t.TempDir(), "again")
+	ok(t, s.Rehearse(t.Context(), kept, ""))
+	if strings.Contains(log.String(), "not keyless") {
+		t.Fatalf("the rehearsal was signed with a key; does another timestamp authority run on this machine?\n%s", &log)
+	}
+	ok(t, s.Rehearse(t.Context(), again, kept))
+	for _, part := range []string{"signed by", "release.yml @ v0.3.0-rc.1", "edge.yml @ main", "release.yml @ v0.2.1"} {
+		if strings.Count(out.String(), part) != 2 {
+			t.Errorf("the tables do not say %q:\n%s", part, &out)
+		}
+	}
+	definition := func(dir string) string {
+		var plan decide.Plan
+		text, err := os.ReadFile(filepath.Join(dir, "dist", "v0.3.0", "plan.json"))
+		ok(t, err)
+		ok(t, json.Unmarshal(text, &plan))
+		return plan.Definition
+	}
+	if a, b := definition(kept), definition(again); a != b || a == "" {
+		t.Errorf("the product is %q and %q", a, b)
+	}
+	var rows []string
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "release ") {
+			rows = append(rows, strings.Join(strings.Fields(line), " "))
+		}
+	}
+	if n := len(rows) / 2; n != 5 || !slices.Equal(rows[:n], rows[n:]) {
+		t.Errorf("the rehearsals differ:\n%s", strings.Join(rows, "\n"))
+	}
+	t.Log(out.String())
 }
