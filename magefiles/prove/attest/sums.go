@@ -18,7 +18,7 @@ const (
 	SumsBundle = bundle.SumsName + ".sigstore.json"
 	// SumsSignature is the signature alone, DER in base64: what `openssl dgst
 	// -sha256 -verify` takes once it is decoded, and `cosign verify-blob
-	// --signature` as it is. A signer without a key that lasts makes none.
+	// --signature` as it is. Only a [Key] makes it.
 	SumsSignature = bundle.SumsName + ".sig"
 )
 
@@ -42,7 +42,7 @@ func WriteSums(ctx context.Context, b *bundle.Bundle, s Signer) error {
 	if err := addFile(b, signed, bundleMedia, SumsBundle); err != nil {
 		return err
 	}
-	if _, lasts := s.(interface{ PublicPEM() []byte }); !lasts {
+	if _, byKey := s.(*Key); !byKey {
 		return nil
 	}
 	signature, err := s.Sign(ctx, text)
