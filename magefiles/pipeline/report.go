@@ -8,6 +8,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/markdown"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 )
 
@@ -16,24 +17,12 @@ func (s *Suite) printReport(r verify.Report, asJSON bool) error {
 	if asJSON {
 		return s.printJSON(r)
 	}
-	rows := [][]string{{"image", r.Image + "@" + r.Digest}, {"trusted key", r.Signer}}
-	if p := r.Provenance; p != nil {
-		rows = append(rows, []string{"built from", fmt.Sprintf("%s %s, commit %s", p.Repository, p.Ref, p.Commit)}, []string{"built by", p.Builder})
-		if p.Started != nil && p.Finished != nil {
-			rows = append(rows, []string{"built at", p.Started.Format(time.RFC3339) + " to " + p.Finished.Format(time.RFC3339)})
-		}
-		for _, d := range p.Dependencies {
-			rows = append(rows, []string{"built with", strings.TrimSpace(d.Name + " " + versionOf(d))})
-		}
-	}
+	rows := [][]string{{"image", r.Image + "@" + r.Digest}, {"signed by", r.Signer}}
+	rows = append(rows, builtRows(r.Provenance)...)
 	for _, v := range r.Summaries {
 		rows = append(rows, []string{"summary", fmt.Sprintf("%s %s, by %s at %s", v.Result, strings.Join(v.Levels, " "), v.Verifier.ID, v.Verified.Format(time.RFC3339))})
 	}
-	verdict := "NOT verified"
-	if r.Passed {
-		verdict = "verified"
-	}
-	if err := s.UI.Table(s.Out, []string{verdict, ""}, rows); err != nil {
+	if err := s.printVerdict(r.Passed, rows); err != nil {
 		return err
 	}
 	if w := r.Withdrawn; w != nil {
@@ -45,16 +34,65 @@ func (s *Suite) printReport(r verify.Report, asJSON bool) error {
 			return err
 		}
 	}
-	rows = nil
-	for _, c := range r.Checks {
+	return s.printChecks(r.Checks)
+}
+
+// printFiles writes what a verification of files found.
+func (s *Suite) printFiles(r verify.FilesReport, asJSON bool) error {
+	if asJSON {
+		return s.printJSON(r)
+	}
+	var size int64
+	for _, f := range r.Files {
+		size += f.Size
+	}
+	rows := [][]string{{"files", fmt.Sprintf("%d in %s, %s", len(r.Files), r.Dir, term.Bytes(size))}, {"signed by", r.Signer}}
+	rows = append(rows, builtRows(r.Provenance)...)
+	if len(r.Absent) > 0 {
+		rows = append(rows, []string{"not downloaded", strings.Join(r.Absent, ", ")})
+	}
+	if err := s.printVerdict(r.Passed, rows); err != nil {
+		return err
+	}
+	return s.printChecks(r.Checks)
+}
+
+// builtRows say what a provenance says, if there is one.
+func builtRows(p *verify.Provenance) [][]string {
+	if p == nil {
+		return nil
+	}
+	rows := [][]string{{"built from", fmt.Sprintf("%s %s, commit %s", p.Repository, p.Ref, p.Commit)}, {"built by", p.Builder}}
+	if p.Started != nil && p.Finished != nil {
+		rows = append(rows, []string{"built at", p.Started.Format(time.RFC3339) + " to " + p.Finished.Format(time.RFC3339)})
+	}
+	for _, d := range p.Dependencies {
+		rows = append(rows, []string{"built with", strings.TrimSpace(d.Name + " " + versionOf(d))})
+	}
+	return rows
+}
+
+// printVerdict says whether something is verified, and what it is.
+func (s *Suite) printVerdict(passed bool, rows [][]string) error {
+	verdict := "NOT verified"
+	if passed {
+		verdict = "verified"
+	}
+	return s.UI.Table(s.Out, []string{verdict, ""}, rows)
+}
+
+// printChecks writes what was looked at.
+func (s *Suite) printChecks(checks []verify.Check) error {
+	if err := s.blankLine(); err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, c := range checks {
 		state := "pass"
 		if !c.Pass {
 			state = "FAIL"
 		}
 		rows = append(rows, []string{c.Subject, c.Name, state, c.Detail})
-	}
-	if err := s.blankLine(); err != nil {
-		return err
 	}
 	return s.UI.Table(s.Out, []string{"subject", "check", "state", "detail"}, rows)
 }
