@@ -122,7 +122,7 @@ func (s *Suite) contentIn(ctx context.Context, ui runner, plan decide.Plan, dir 
 	if err := s.require(ctx, "build:bundle"); err != nil {
 		return nil, err
 	}
-	if _, err := s.content(ctx, ui, b); err != nil {
+	if _, err := s.content(ctx, ui, b, s.packageSignerHere); err != nil {
 		return nil, err
 	}
 	return b, b.WriteSums()
@@ -130,8 +130,8 @@ func (s *Suite) contentIn(ctx context.Context, ui runner, plan decide.Plan, dir 
 
 // content makes what a release has before anything is scanned, tried or signed,
 // all of it a function of the commit: binaries and frontend, the image of them,
-// packages, the script that installs, SBOMs.
-func (s *Suite) content(ctx context.Context, ui runner, b *bundle.Bundle) ([]cargo.Binary, error) {
+// packages, signed as signer says, the script that installs, SBOMs.
+func (s *Suite) content(ctx context.Context, ui runner, b *bundle.Bundle, signer packageSigner) ([]cargo.Binary, error) {
 	frontendDir, binaries, err := s.build(ctx, ui, b)
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (s *Suite) content(ctx context.Context, ui runner, b *bundle.Bundle) ([]car
 	if err := s.assemble(ctx, ui, b, frontendDir); err != nil {
 		return nil, err
 	}
-	if err := s.pack(ctx, ui, b); err != nil {
+	if err := s.pack(ctx, ui, b, signer); err != nil {
 		return nil, err
 	}
 	if err := s.installer(b); err != nil {

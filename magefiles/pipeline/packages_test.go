@@ -131,25 +131,52 @@ func buildPackages(t *testing.T, w *world) {
 	says(t, w.BuildPackages(t.Context(), PackOrder{Tag: "v9.9.9"}), "no bundle of v9.9.9", "leave -tag away")
 }
 
-// TestPackageKeys pins keys in the checkout: a release without their private
-// halves ends before anything is built, with them it is signed.
-func TestPackageKeys(t *testing.T) {
-	p, sample := packedTiny(t)
+// packageKeys are those of packages.
+type packageKeys struct {
+	fingerprint, rsa string
+	// pinned are the public halves, by their paths in the checkout, and env has the
+	// variables with the private ones.
+	pinned, env map[string]string
+}
+
+func newPackageKeys(t testing.TB) packageKeys {
+	t.Helper()
 	pgp, err := keys.NewOpenPGP(t.Context(), "", "Packages", "packages@example.org", keys.MadeAt("20250101T000000"))
 	ok(t, err)
-	t.Cleanup(func() { _ = pgp.Close(t.Context()) })
+	defer func() { ok(t, pgp.Close(t.Context())) }()
 	secret, err := pgp.GPG(t.Context(), "--armor", "--export-secret-keys", pgp.Fingerprint)
 	ok(t, err)
 	private, err := rsa.GenerateKey(rand.Reader, 2048)
 	ok(t, err)
 	der, err := x509.MarshalPKIXPublicKey(&private.PublicKey)
 	ok(t, err)
-	ok(t, os.MkdirAll(filepath.Join(sample, "pinned"), 0o755))
-	ok(t, os.WriteFile(filepath.Join(sample, "pinned/packages.asc"), pgp.Public, 0o644))
-	ok(t, os.WriteFile(filepath.Join(sample, "pinned/tiny.rsa.pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o644))
-	rsaFile := filepath.Join(t.TempDir(), "key.rsa")
-	rsaText := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
-	ok(t, os.WriteFile(rsaFile, rsaText, 0o600))
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)})
+	file := filepath.Join(t.TempDir(), "key.rsa")
+	ok(t, os.WriteFile(file, text, 0o600))
+	return packageKeys{
+		fingerprint: pgp.Fingerprint, rsa: string(text),
+		pinned: map[string]string{
+			"pinned/packages.asc": string(pgp.Public), "pinned/tiny.rsa.pub": string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})),
+		},
+		env: map[string]string{envPackagesKey: string(secret), envAPKKey: file},
+	}
+}
+
+// pin writes the public halves into a checkout.
+func (k packageKeys) pin(t testing.TB, checkout string) {
+	t.Helper()
+	ok(t, os.MkdirAll(filepath.Join(checkout, "pinned"), 0o755))
+	for name, text := range k.pinned {
+		ok(t, os.WriteFile(filepath.Join(checkout, name), []byte(text), 0o644))
+	}
+}
+
+// TestPackageKeys pins keys in the checkout: a release without their private
+// halves ends before anything is built, with them it is signed.
+func TestPackageKeys(t *testing.T) {
+	p, sample := packedTiny(t)
+	k := newPackageKeys(t)
+	k.pin(t, sample)
 
 	w := newWorldOf(t, p, sample)
 	w.serve(registries.All()["embedded"](t))
@@ -158,18 +185,18 @@ func TestPackageKeys(t *testing.T) {
 	if _, err := os.Stat(w.dist(e.Ref)); err == nil {
 		t.Error("a release without the keys of packages began")
 	}
-	w.env = map[string]string{envPackagesKey: "broken", envAPKKey: rsaFile}
+	w.env = map[string]string{envPackagesKey: "broken", envAPKKey: k.env[envAPKKey]}
 	says(t, w.play(t.Context(), e), envPackagesKey+" is neither a key")
-	w.env[envPackagesKey] = string(secret)
+	w.env[envPackagesKey] = k.env[envPackagesKey]
 	ok(t, w.play(t.Context(), e))
 	b, err := bundle.Open(w.dist(e.Ref))
 	ok(t, err)
 	d, _ := b.Find(bundle.File, "tiny_0.2.0_amd64.deb")
-	if d.Annotations[bundle.SignedKey] != pgp.Fingerprint {
+	if d.Annotations[bundle.SignedKey] != k.fingerprint {
 		t.Errorf("the deb is signed by %q", d.Annotations[bundle.SignedKey])
 	}
 	// No part of a private key is in what the run left or said.
-	for _, line := range strings.Split(string(secret)+string(rsaText), "\n") {
+	for _, line := range strings.Split(k.env[envPackagesKey]+k.rsa, "\n") {
 		if len(line) < 40 || strings.HasPrefix(line, "-----") {
 			continue
 		}

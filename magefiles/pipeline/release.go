@@ -135,7 +135,7 @@ func (s *Suite) release(ctx context.Context, ui runner, o Order) (outcome, error
 	if err := s.begun(b); err != nil {
 		return outcome{}, err
 	}
-	binaries, err := s.content(ctx, ui, b)
+	binaries, err := s.content(ctx, ui, b, s.packageSigner)
 	if err != nil {
 		return outcome{}, err
 	}

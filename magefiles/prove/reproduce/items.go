@@ -2,6 +2,8 @@ package reproduce
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -40,6 +42,7 @@ const (
 	whyEvidence = "the record of a run, with its times"
 	whyScan     = "it depends on the scanner's database of the day"
 	whyPlan     = "it says what the registry held when the release was planned"
+	whyBuilt    = "it says when, and with which tools, the bundle was built"
 	whyIndex    = "the bundle's list: each entry is compared by itself"
 )
 
@@ -64,6 +67,9 @@ func leave(role bundle.Role, d v1.Descriptor) string {
 // items lists what a bundle holds: what is compared, and what is left out.
 func items(b *bundle.Bundle) (out []item, left []LeftOut, err error) {
 	left = []LeftOut{{"plan.json", whyPlan}, {"index.json", whyIndex}}
+	if _, err := os.Stat(filepath.Join(b.Dir, bundle.BuiltName)); err == nil {
+		left = append(left, LeftOut{bundle.BuiltName, whyBuilt})
+	}
 	for _, role := range []bundle.Role{bundle.Binary, bundle.File, bundle.Image, bundle.Artifact, bundle.Tagged, bundle.Evidence} {
 		for _, d := range b.Entries(role) {
 			if why := leave(role, d); why != "" {

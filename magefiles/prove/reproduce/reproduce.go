@@ -90,7 +90,7 @@ type Options struct {
 // Compare holds a release against a build again. Content of the release that
 // its bundle does not hold is compared by digest alone.
 func Compare(ctx context.Context, release, again *bundle.Bundle, o Options) (Report, error) {
-	c := comparison{again: map[string]item{}, pairs: map[string]string{}, names: map[string]string{}}
+	c := comparison{again: map[string]item{}, sumsOnly: map[string]string{}, pairs: map[string]string{}, names: map[string]string{}}
 	mine, left, err := items(release)
 	if err != nil {
 		return Report{}, fmt.Errorf("reading the release: %w", err)
@@ -130,7 +130,9 @@ func Compare(ctx context.Context, release, again *bundle.Bundle, o Options) (Rep
 			c.out = append(c.out, Artifact{Name: b.name, Verdict: Missing, B: b.digest.String()})
 		}
 	}
-	c.follow()
+	if err := c.follow(); err != nil {
+		return Report{}, err
+	}
 	return c.report(), nil
 }
 
@@ -140,6 +142,9 @@ type comparison struct {
 	again map[string]item
 	out   []Artifact
 	left  []LeftOut
+	// sumsOnly are the files of the build again of which the release has the checksum
+	// alone, by name.
+	sumsOnly map[string]string
 	// pairs are the digests, in hex, of what differs: the release's and the
 	// other; names says what they are of.
 	pairs, names map[string]string
@@ -168,6 +173,9 @@ func (c *comparison) pair(ctx context.Context, a, b item, there bool) error {
 		out.Result, err = c.sums(a, b)
 	case a.path == "" || b.path == "":
 		out.Differences = []filediff.Difference{{What: "sha256", A: a.digest.Hex, B: b.digest.Hex}}
+		if a.file && a.path == "" {
+			c.sumsOnly[a.name] = b.path
+		}
 	default:
 		out.Result, err = filediff.Files(ctx, a.path, b.path, c.o)
 	}
@@ -188,81 +196,6 @@ func (c *comparison) link(name, a, b string) {
 	if _, known := c.names[a]; a != b && !known {
 		c.pairs[a], c.names[a] = b, name
 	}
-}
-
-// follow finds out which artifacts differ only because others do: where each
-// value becomes the other build's once the digests of those are replaced.
-func (c *comparison) follow() {
-	for i := range c.out {
-		a := &c.out[i]
-		if a.Verdict != Differs || a.More > 0 || len(a.Differences) == 0 {
-			continue
-		}
-		if j := slices.IndexFunc(c.out[:i], func(o Artifact) bool { return o.Verdict == Differs && inside(o, *a) }); j >= 0 {
-			a.Verdict, a.Of = Follows, []string{c.out[j].Name}
-			continue
-		}
-		explained := map[string]bool{} // objects whose digest follows: their size does too
-		var of []string
-		all := true
-		for _, d := range a.Differences {
-			names := c.explain(d)
-			if len(names) == 0 {
-				if object, isSize := strings.CutSuffix(d.What, ".size"); isSize && explained[object] {
-					continue
-				}
-				if len(of) > 0 && d.What == serialNumber {
-					continue
-				}
-				all = false
-				break
-			}
-			explained[strings.TrimSuffix(d.What, ".digest")] = true
-			for _, n := range names {
-				if !slices.Contains(of, n) && n != a.Name {
-					of = append(of, n)
-				}
-			}
-		}
-		if all && len(of) > 0 {
-			a.Verdict, a.Of = Follows, of
-		}
-	}
-}
-
-// serialNumber is the field of a CycloneDX document that is made of its
-// content.
-const serialNumber = ".serialNumber"
-
-// inside tells whether an artifact differs in nothing but another one that lies
-// in it, as a binary does in its layer.
-func inside(part, whole Artifact) bool {
-	return slices.EqualFunc(part.Differences, whole.Differences, func(p, w filediff.Difference) bool {
-		n := len(w.At) - len(p.At)
-		return p.What == w.What && p.A == w.A && p.B == w.B && n > 0 && slices.Equal(p.At, w.At[n:])
-	})
-}
-
-// explain names what a difference follows from; nothing where it is one of its
-// own.
-func (c *comparison) explain(d filediff.Difference) (names []string) {
-	if name, ok := strings.CutPrefix(d.What, lineOf); ok && (d.A == "" || d.B == "") {
-		if slices.ContainsFunc(c.out, func(a Artifact) bool { return a.Name == name && a.Verdict == Missing }) {
-			return []string{name}
-		}
-	}
-	value := d.A
-	for hex, other := range c.pairs {
-		if strings.Contains(value, hex) {
-			value = strings.ReplaceAll(value, hex, other)
-			names = append(names, c.names[hex])
-		}
-	}
-	if value != d.B {
-		return nil
-	}
-	slices.Sort(names)
-	return names
 }
 
 func (c *comparison) report() Report {
@@ -385,16 +318,19 @@ func BySum(name, release, again string) Artifact {
 }
 
 // Add takes more artifacts into the report. One that differs as another one of
-// the report does follows that.
+// the report does follows that; where that is the same but for its signature, so
+// is this.
 func (r *Report) Add(more ...Artifact) {
 	for _, a := range more {
+		same := a.Verdict == Identical
 		for _, o := range r.Artifacts {
 			if a.Verdict == Differs && a.A == o.A && a.B == o.B {
 				a.Verdict, a.Of, a.Differences = Follows, []string{o.Name}, nil
+				same = o.Verdict == Signature
 				break
 			}
 		}
 		r.Artifacts = append(r.Artifacts, a)
-		r.Same = r.Same && a.Verdict == Identical
+		r.Same = r.Same && same
 	}
 }

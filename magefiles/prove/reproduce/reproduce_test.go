@@ -2,6 +2,7 @@ package reproduce
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -192,6 +193,26 @@ func TestAdd(t *testing.T) {
 	r.Add(BySum("tinyd on the release page", strings.TrimPrefix(binary.A, "sha256:"), strings.TrimPrefix(binary.B, "sha256:")))
 	if last := r.Artifacts[len(r.Artifacts)-1]; last.Verdict != Follows || last.Of[0] != "tinyd" {
 		t.Errorf("%+v", last)
+	}
+}
+
+// TestDerived: of what is published under a checksum alone it is found out that
+// it names a signed package, and nothing else is taken for that.
+func TestDerived(t *testing.T) {
+	hex := func(text string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(text))) }
+	signed, unsigned := deb("same", "signature"), deb("same", "")
+	again := made(t, "same", map[string]string{"a.deb": unsigned, "a.deb.spdx.json": "about " + hex(unsigned)})
+	for published, same := range map[string]bool{"about " + hex(signed): true, "about " + hex(unsigned): true, "above " + hex(signed): false, "about " + hex("else"): false} {
+		release := made(t, "same", map[string]string{"a.deb": signed})
+		sum, err := v1.NewHash("sha256:" + hex(published))
+		ok(t, err)
+		ok(t, release.Add(bundle.File, bundle.Blob{Digest: sum, Size: 1}.Descriptor("application/octet-stream", "a.deb.spdx.json")))
+		ok(t, release.WriteSums())
+		r := compare(t, release, again, Options{})
+		r.Add(BySum("a.deb on the release page", hex(signed), hex(unsigned)))
+		if r.Same != same || r.Count(Signature) != 1 {
+			t.Errorf("%q: the same is %t, want %t\n%s", published, r.Same, same, text(r))
+		}
 	}
 }
 
