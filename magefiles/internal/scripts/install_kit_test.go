@@ -57,6 +57,9 @@ type page struct {
 	dir    string
 	server *httptest.Server
 	key    *attest.Key
+	// signer signs the release of a version, and trust is what its script holds.
+	signer func(version string) attest.Signer
+	trust  installer.Trust
 	// odd answers a path in another way.
 	odd map[string]http.HandlerFunc
 }
@@ -64,10 +67,18 @@ type page struct {
 // newPage publishes the versions, the last one as the latest.
 func newPage(t testing.TB, versions ...string) *page {
 	t.Helper()
-	p := &page{t: t, dir: t.TempDir(), odd: map[string]http.HandlerFunc{}}
-	var err error
-	p.key, err = attest.NewKey()
+	key, err := attest.NewKey()
 	ok(t, err)
+	p := &page{t: t, key: key, signer: func(string) attest.Signer { return key }, trust: installer.Trust{Key: key.PublicPEM()}}
+	p.serve(versions...)
+	return p
+}
+
+// serve publishes the versions and serves them.
+func (p *page) serve(versions ...string) {
+	t := p.t
+	t.Helper()
+	p.dir, p.odd = t.TempDir(), map[string]http.HandlerFunc{}
 	for _, v := range versions {
 		p.publish(v)
 	}
@@ -81,7 +92,6 @@ func newPage(t testing.TB, versions ...string) *page {
 	}))
 	p.server.Config.ErrorLog = log.New(io.Discard, "", 0) // of downloads that are broken off on purpose
 	t.Cleanup(p.server.Close)
-	return p
 }
 
 // publish makes a release of binaries that print their version, as the pipeline
@@ -99,8 +109,8 @@ func (p *page) publish(version string) {
 		ok(p.t, err)
 		ok(p.t, b.Add(bundle.Binary, blob.Descriptor("application/octet-stream", m.asset)))
 	}
-	ok(p.t, installer.Write(b, rustshare, installer.Trust{Key: p.key.PublicPEM()}))
-	ok(p.t, attest.WriteSums(p.t.Context(), b, p.key))
+	ok(p.t, installer.Write(b, rustshare, p.trust))
+	ok(p.t, attest.WriteSums(p.t.Context(), b, p.signer(version)))
 	f := forge.Directory(p.dir)
 	r := forge.Release{Tag: "v" + version, Name: version, Latest: !strings.Contains(version, "-"), Notes: "# " + version + "\n"}
 	ok(p.t, f.Draft(p.t.Context(), r))
