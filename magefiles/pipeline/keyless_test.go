@@ -40,30 +40,35 @@ func keylessTiny() product.Product {
 // machine.
 func keylessWorld(t testing.TB) *world {
 	t.Helper()
+	return keylessWorldOf(t, keylessTiny())
+}
+
+func keylessWorldOf(t testing.TB, p product.Product) *world {
+	t.Helper()
 	o := sigstorekit.Options{Log: true, Wait: 5 * time.Minute}
 	if missing := sigstorekit.Missing(o); len(missing) > 0 && testing.Short() {
 		t.Skipf("%s is not there: %s builds it", strings.Join(missing, ", "), sigstorekit.Install)
 	}
-	w := emptyWorld(t, keylessTiny())
+	w := emptyWorld(t, p)
 	o.Dir = filepath.Join(w.dir, filepath.FromSlash(rehearsedSigstore))
 	var err error
 	w.sigstore, err = sigstorekit.Start(t.Context(), o)
 	ok(t, err)
 	t.Cleanup(func() { ok(t, w.closeSigstore()) })
 	w.Product.Trust.Keyless.TrustedRoot = rehearsedRoot
-	ok(t, w.fresh(t.Context(), onGitHub(t), nil))
+	ok(t, w.fresh(t.Context(), onGitHub(t, p.Source), nil))
 	return w
 }
 
-// onGitHub is the tiny product with GitHub's addresses in its paperwork.
-func onGitHub(t testing.TB) string {
+// onGitHub is the tiny product with addresses on GitHub in its paperwork.
+func onGitHub(t testing.TB, source string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "tiny")
 	ok(t, copyAll(filepath.Join(root(t), "testdata", "tiny"), dir, func(path string) bool { return path == "target" }))
 	file := filepath.Join(dir, "CHANGELOG.md")
 	text, err := os.ReadFile(file)
 	ok(t, err)
-	ok(t, os.WriteFile(file, bytes.ReplaceAll(text, []byte(tiny().Source), []byte(keylessTiny().Source)), 0o644))
+	ok(t, os.WriteFile(file, bytes.ReplaceAll(text, []byte(tiny().Source), []byte(source)), 0o644))
 	return dir
 }
 
@@ -231,7 +236,7 @@ func TestKeylessRehearsal(t *testing.T) {
 	p.Trust.ReleaseKey = ".release/cosign.pub"
 	var out, log bytes.Buffer
 	none := func(string) string { return "" }
-	s, err := New(Suite{Product: p, Dir: onGitHub(t), Getenv: none, UI: term.New(&log, none), Out: &out})
+	s, err := New(Suite{Product: p, Dir: onGitHub(t, p.Source), Getenv: none, UI: term.New(&log, none), Out: &out})
 	ok(t, err)
 	kept, again := filepath.Join(t.TempDir(), "kept"), filepath.Join(t.TempDir(), "again")
 	ok(t, s.Rehearse(t.Context(), kept, ""))

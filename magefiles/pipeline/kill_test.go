@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(triedEnv) != "":
 		err = triedChild(os.Getenv(triedEnv))
 	case os.Getenv(verifyEnv) != "":
-		err = verifyChild(os.Args[1:])
+		err = verifyChild(os.Getenv(verifyEnv), os.Args[1:])
 	case os.Getenv(rebuiltEnv) != "":
 		err = rebuiltChild(os.Getenv(rebuiltEnv), os.Args[1:])
 	default:

@@ -2,9 +2,8 @@ package pipeline
 
 import (
 	"context"
-	"encoding/pem"
-	"errors"
-	"net/http/httptest"
+	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,38 +11,67 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
-	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
-	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/registries"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 )
 
-// verifyEnv has the test binary be `mage release:verify` with its arguments.
+// verifyEnv has the test binary be mage, for the targets of docs/verify.md; its
+// value is a file with the product (JSON).
 const verifyEnv = "RELEASE_TEST_VERIFY"
 
-func verifyChild(args []string) error {
-	s, err := New(Suite{Product: tiny(), Dir: ".", Getenv: func(string) string { return "" }, UI: term.New(os.Stderr, func(string) string { return "" }), Out: os.Stdout})
+func verifyChild(file string, args []string) error {
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
+	var p product.Product
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	s, err := New(Suite{Product: p, Dir: dir, Getenv: os.Getenv, UI: term.New(os.Stderr, func(string) string { return "" }), Out: os.Stdout})
+	if err != nil {
+		return err
+	}
+	s.childEnv = []string{verifyEnv + "=", rebuiltEnv + "=" + string(text)}
 	var q VerifyQuery
+	var what []string
 	for _, a := range args {
-		switch name, value, flag := strings.Cut(a, "="); {
-		case a == "release:verify":
-		case flag && name == "-key":
+		switch name, value, _ := strings.Cut(a, "="); name {
+		case "-key":
 			q.Key = value
-		case flag && name == "-tag":
+		case "-tag":
 			q.Tag = value
-		case !flag:
-			q.Image = a
+		case "-identity":
+			q.Identity = value
+		case "-issuer":
+			q.Issuer = value
+		case "-trustedRoot":
+			q.TrustedRoot = value
+		case "-image":
+			q.Image = value
 		default:
-			return errors.New("the test does not know the flag " + a)
+			what = append(what, a)
 		}
 	}
-	return s.Verify(context.Background(), q)
+	ctx := context.Background()
+	switch {
+	case len(what) == 2 && what[0] == "release:verify":
+		q.Image = what[1]
+		return s.Verify(ctx, q)
+	case len(what) == 2 && what[0] == "verify:files":
+		return s.VerifyFiles(what[1], q)
+	case len(what) == 1 && what[0] == reproducibleName:
+		return s.Reproduce(ctx, ReproduceQuery{Image: q.Image, Ref: q.Tag})
+	}
+	return fmt.Errorf("the test does not know %q", what)
 }
 
 // docBlock is how a block of docs/verify.md is run.
@@ -55,57 +83,90 @@ type docBlock struct {
 	not func(c *consumer) string
 	// first are blocks whose results this one needs.
 	first []string
+	// by is how the release is signed that the block is run against: both ways
+	// where it is empty.
+	by signing
 }
+
+type signing string
+
+const (
+	byKey    signing = "key"
+	byNobody signing = "keyless"
+)
 
 // docBlocks are all blocks, by the names that stand above them.
 var docBlocks = map[string]docBlock{
 	"begin":             {},
-	"root":              {},
-	"download":          {spoil: func(c *consumer) { c.must(os.Remove(c.asset("SHA256SUMS.sig"))) }},
-	"sums-cosign":       {first: files, spoil: otherKey},
-	"sums-openssl":      {first: files, spoil: otherKey},
+	"root":              {by: byKey},
+	"download":          {spoil: func(c *consumer) { c.must(os.Remove(c.asset("SHA256SUMS.sigstore.json"))) }},
+	"sums-cosign":       {first: files, spoil: otherSigner},
+	"sums-openssl":      {by: byKey, first: files, spoil: otherSigner},
 	"sums-check":        {first: files, spoil: otherBinary},
 	"binary-provenance": {first: files, spoil: otherBinary},
 	"binary-commit":     {first: files, spoil: otherVersion},
 	"install":           {first: files, spoil: func(c *consumer) { c.append(c.asset("install.sh"), "\n") }},
-	"image-signature":   {spoil: otherKey},
-	"image-provenance":  {spoil: otherKey},
+	"image-signature":   {spoil: otherSigner},
+	"image-provenance":  {spoil: otherSigner},
 	"image-commit":      {spoil: otherVersion},
-	"sbom-image":        {spoil: otherKey},
+	"sbom-image":        {spoil: otherSigner},
 	"sbom-binary":       {first: files, spoil: otherBinary},
-	"deb":               {not: packaged("_amd64.deb", "ar", "gpgv")},
-	"rpm":               {not: packaged(".x86_64.rpm", "rpmkeys")},
-	"apk":               {not: packaged("_x86_64.apk", "apk")},
-	"keyless-root":      {not: because("this release is signed with a key; keyless ones are verified with a Fulcio of the test's own")},
-	"gh":                {not: because("gh asks github.com, and knows certificates alone: this release is signed with a key")},
-	"us":                {spoil: otherKey},
+	"scan":              {spoil: otherSigner},
+	"summary":           {spoil: otherSigner},
+	"deb":               {by: byKey, not: missing("ar", inPackaging), spoil: otherByte("tiny_0.2.0_amd64.deb")},
+	"rpm":               {by: byKey, not: missing("rpmkeys", inPackaging), spoil: otherByte("tiny-0.2.0-1.x86_64.rpm")},
+	"apk":               {by: byKey, not: missing("apk", "apk-openssl verifies the same"), spoil: otherByte("tiny_0.2.0-r0_x86_64.apk")},
+	"apk-openssl":       {by: byKey, not: missing("python3", inPackaging), spoil: otherByte("tiny_0.2.0-r0_x86_64.apk")},
+	"keyless-root":      {by: byNobody},
+	"gh":                {by: byNobody, first: files, spoil: otherBinary},
+	"gh-offline":        {by: byNobody, first: files, spoil: otherBinary},
+	"us":                {spoil: otherSigner},
+	"us-files":          {first: files, spoil: otherBinary},
+	"reproducible":      {by: byKey, spoil: otherImage},
 }
 
 var files = []string{"download"}
 
-func because(why string) func(*consumer) string { return func(*consumer) string { return why } }
+const inPackaging = "scripts/setup.sh packaging installs it"
 
-// packaged tells why packages of a kind cannot be checked here.
-func packaged(suffix string, tools ...string) func(*consumer) string {
-	return func(c *consumer) string {
-		found, err := filepath.Glob(c.asset("*" + suffix))
-		c.must(err)
-		if len(found) == 0 {
-			return "the release of this test has no *" + suffix
-		}
-		for _, tool := range tools {
-			if _, err := exec.LookPath(tool); err != nil {
-				return tool + " is not installed: scripts/setup.sh packaging has it where the system does"
-			}
+// missing tells that a tool which a block cannot be run without is not there, and
+// what helps.
+func missing(tool, then string) func(*consumer) string {
+	return func(*consumer) string {
+		if _, err := exec.LookPath(tool); err != nil {
+			return tool + " is not installed: " + then
 		}
 		return ""
 	}
 }
 
-func otherKey(c *consumer) {
+// otherImage has another image under the version's tag.
+func otherImage(c *consumer) {
+	tag := mustRef(c.t, c.image+":"+c.version)
+	d, err := remote.Get(tag)
+	c.must(err)
+	other, err := random.Image(100, 1)
+	c.must(err)
+	c.must(remote.Write(tag, other))
+	c.t.Cleanup(func() { c.must(remote.Tag(tag.Context().Tag(c.version), d)) })
+}
+
+// otherByte has another byte in the middle of a file of the page.
+func otherByte(name string) func(*consumer) {
+	return func(c *consumer) {
+		text, err := os.ReadFile(c.asset(name))
+		c.must(err)
+		text[len(text)/2] ^= 1
+		c.must(os.WriteFile(c.asset(name), text, 0o644))
+	}
+}
+
+// otherSigner has the consumer trust somebody else.
+func otherSigner(c *consumer) {
 	key, err := attest.NewKey()
 	c.must(err)
 	c.must(os.WriteFile(filepath.Join(c.dir, "cosign.pub"), key.PublicPEM(), 0o644))
+	c.workflow = "edge.yml"
 }
 
 func otherBinary(c *consumer) { c.append(filepath.Join(c.dir, "tinyd-x86_64-linux"), "x") }
@@ -130,7 +191,11 @@ type consumer struct {
 	dir, page               string
 	image, address, version string
 	path, home              string
-	blocks                  map[string]string
+	// workflow is the file of the one that may sign.
+	workflow string
+	blocks   map[string]string
+	by       signing
+	release  *docRelease
 }
 
 func (c *consumer) must(err error) {
@@ -149,22 +214,40 @@ func (c *consumer) append(path, text string) {
 
 // run runs a block after those that set its variables.
 func (c *consumer) run(name string) (string, error) {
-	script := c.blocks["begin"] + c.blocks["root"]
-	if name != "begin" && name != "root" {
+	prelude := []string{"begin", "root"}
+	if c.by == byNobody {
+		prelude[1] = "keyless-root"
+	}
+	script := c.blocks[prelude[0]] + c.blocks[prelude[1]]
+	if c.by == byNobody { // what the document says an instance of one's own needs
+		script += `FLAGS="$FLAGS --trusted-root trusted_root.json --use-signed-timestamps --insecure-ignore-sct"` + "\n" +
+			`WHO="$WHO -trustedRoot=trusted_root.json"` + "\n"
+	}
+	if !slices.Contains(prelude, name) {
 		script += c.blocks[name]
 	}
 	// What the document calls RustShare's is the tiny product's here.
-	script = strings.NewReplacer(
-		"VERSION=0.4.0", "VERSION="+c.version,
+	replace := []string{
+		"VERSION=0.4.0", "VERSION=" + c.version,
 		"ghcr.io/kubedoio/rustshare-backend", c.image,
-		"https://github.com/kubedoio/rustshare/", c.address+"/",
+		"https://github.com/kubedoio/rustshare/.github/workflows/release.yml", c.release.Product.Source + "/.github/workflows/" + c.workflow,
+		"https://github.com/kubedoio/rustshare/", c.address + "/",
+		"https://github.com/kubedoio/rustshare.git", c.release.Dir,
+		"--repo kubedoio/rustshare", "--repo " + strings.TrimPrefix(c.release.Product.Source, gitHub),
+		"kubedoio-rustshare.rsa.pub", "tiny.rsa.pub",
 		"rustshare-backend-x86_64-linux", "tinyd-x86_64-linux",
 		"rustshare-server", "tinyd",
 		"rustshare-$VERSION", "tiny-$VERSION", "rustshare_", "tiny_",
-	).Replace(script)
-	cmd := exec.CommandContext(c.t.Context(), "sh", "-eu", "-c", script)
+	}
+	if name == "gh" { // a stand-in for GitHub, and the root of this instance
+		replace = append(replace, "gh attestation verify", "gh attestation verify --hostname github.localhost --custom-trusted-root trusted_root.jsonl")
+	}
+	cmd := exec.CommandContext(c.t.Context(), "sh", "-eu", "-c", strings.NewReplacer(replace...).Replace(script))
 	cmd.Dir = c.dir
-	cmd.Env = []string{"PATH=" + c.path + ":" + os.Getenv("PATH"), "HOME=" + c.home, "TUF_ROOT=" + c.home, "CURL_CA_BUNDLE=" + filepath.Join(c.home, "ca.pem"), "TERM=dumb"}
+	cmd.Env = append([]string{
+		"PATH=" + c.path + ":" + os.Getenv("PATH"), "HOME=" + c.home, "TUF_ROOT=" + c.home, "CURL_CA_BUNDLE=" + filepath.Join(c.home, "ca.pem"), "TERM=dumb",
+		"CARGO_HOME=" + or(os.Getenv("CARGO_HOME"), filepath.Join(os.Getenv("HOME"), ".cargo")),
+	}, c.release.more...)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -192,81 +275,4 @@ func readBlocks(t testing.TB, text string) (names []string, blocks map[string]st
 		i += end
 	}
 	return names, blocks
-}
-
-// TestVerifyDoc runs what docs/verify.md says against a release, and against a
-// spoiled one.
-func TestVerifyDoc(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root(t), "docs", "verify.md"))
-	ok(t, err)
-	names, blocks := readBlocks(t, string(text))
-	if len(names) != len(docBlocks) {
-		t.Errorf("the document has the blocks %q, this test knows %d", names, len(docBlocks))
-	}
-
-	// The page's address stands in the installer: it is served before there is one.
-	served := t.TempDir()
-	server := httptest.NewTLSServer(testkit.Pages(served, "/tiny/tiny"))
-	t.Cleanup(server.Close)
-	p := tiny()
-	p.Forge, p.Install = product.Forge{Kind: product.ForgeDirectory, URL: server.URL + "/tiny/tiny"}, &product.Install{Command: "tinyd"}
-	w := newWorld(t, p)
-	w.serve(registries.All()["embedded"](t))
-	ok(t, w.play(t.Context(), w.history.Episodes[0]))
-
-	home, path := t.TempDir(), t.TempDir()
-	ok(t, os.Symlink(testkit.Cosign(t), filepath.Join(path, "cosign")))
-	self, err := os.Executable()
-	ok(t, err)
-	ok(t, os.WriteFile(filepath.Join(path, "mage"), []byte("#!/bin/sh\n"+verifyEnv+"=yes exec '"+self+"' \"$@\"\n"), 0o755))
-	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	ok(t, os.WriteFile(filepath.Join(home, "ca.pem"), certificate, 0o644))
-	key, err := os.ReadFile(filepath.Join(w.dir, rehearsedKeys, "cosign.pub"))
-	ok(t, err)
-	// fresh is a consumer of the release as it was published.
-	fresh := func(t *testing.T) *consumer {
-		ok(t, os.RemoveAll(filepath.Join(served, "v0.2.0")))
-		ok(t, copyAll(w.dist(releasesDir), served, nil))
-		c := &consumer{
-			t: t, dir: t.TempDir(), page: filepath.Join(served, "v0.2.0"), image: w.Image, version: "0.2.0",
-			address: server.URL + "/tiny/tiny", path: path, home: home, blocks: blocks,
-		}
-		ok(t, os.WriteFile(filepath.Join(c.dir, "cosign.pub"), key, 0o644))
-		return c
-	}
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) {
-			b, known := docBlocks[name]
-			if !known {
-				t.Fatal("the document has a block of this name, and this test does not: add it to docBlocks")
-			}
-			c := fresh(t)
-			if b.not != nil {
-				if why := b.not(c); why != "" {
-					t.Skip("not run: " + why)
-				}
-			}
-			for _, before := range append(slices.Clone(b.first), name) {
-				if out, err := c.run(before); err != nil {
-					t.Fatalf("%s: %v\n%s", before, err, out)
-				}
-			}
-			if b.spoil == nil {
-				return
-			}
-			c = fresh(t)
-			for _, before := range b.first {
-				if out, err := c.run(before); err != nil {
-					t.Fatalf("%s: %v\n%s", before, err, out)
-				}
-			}
-			b.spoil(c)
-			out, err := c.run(name)
-			if err == nil {
-				t.Errorf("it is content with what was spoiled:\n%s", out)
-			}
-			last := strings.TrimSpace(out)
-			t.Logf("spoiled: %s", last[max(0, len(last)-300):])
-		})
-	}
 }
