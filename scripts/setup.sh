@@ -294,7 +294,7 @@ install_admission() {
 }
 
 install_packaging() {
-  packages curl wget openssl jq gpg gpgv binutils rpm rpmlint lintian debsigs debootstrap dash busybox-static zstd faketime libarchive-tools
+  packages curl wget openssl jq gpg gpgv binutils rpm rpmlint lintian debsigs debootstrap dash busybox-static python3 zstd faketime libarchive-tools
   install_roots
 }
 

@@ -31,7 +31,7 @@ func (Test) Run(ctx context.Context, affected *string, json *bool) error {
 	return test(ctx, pipeline.TestOrder{Backend: true, Frontend: true}, affected, json)
 }
 
-// Peers runs the suite's own tests that need programs which take long to build: Trivy, Gitea and others.
+// Peers runs the suite's own tests that need programs which take long to build: Trivy, Gitea, Kyverno and others.
 // They are built once, into the user's cache. It works in a checkout of the suite.
 func (Test) Peers(ctx context.Context) error {
 	return run(func(s *pipeline.Suite) error { return s.TestPeers(ctx) })

@@ -31,7 +31,8 @@ func Scanner(t testing.TB) string {
 const EnvPeers = "RELEASE_TEST_PEERS"
 
 // Peer finds a program that takes long to build and that scripts/setup.sh puts
-// into the cache: tests that need one are named TestPeer…. Where it is missing
+// into the cache. Tests that need one are named TestPeer…, TestGitea… or
+// TestAdmission…: scripts/peers.sh knows them by that. Where it is missing
 // the test is skipped and says what builds it, or fails where EnvPeers is set.
 func Peer(t testing.TB, name string) string {
 	t.Helper()
@@ -45,10 +46,19 @@ func Peer(t testing.TB, name string) string {
 	if path, err := exec.LookPath(name); err == nil {
 		return path
 	}
-	why := name + " is not built: `scripts/setup.sh " + name + "` builds it (once, into the cache), and `go run . test:peers` builds it and runs this test"
-	if strings.TrimSpace(os.Getenv(EnvPeers)) != "" {
+	NoPeer(t, name+" is not built: `scripts/setup.sh "+name+"` builds it (once, into the cache), and `go run . test:peers` builds it and runs this test")
+	return ""
+}
+
+// NeedPeers tells whether a missing peer is a failure.
+func NeedPeers() bool { return strings.TrimSpace(os.Getenv(EnvPeers)) != "" }
+
+// NoPeer ends a test whose peer is missing: it is skipped, or fails where
+// EnvPeers is set.
+func NoPeer(t testing.TB, why string) {
+	t.Helper()
+	if NeedPeers() {
 		t.Fatal(why)
 	}
 	t.Skip(why)
-	return ""
 }

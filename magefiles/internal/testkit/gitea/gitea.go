@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 )
 
 // Version and RunnerVersion are what scripts/setup.sh builds.
@@ -68,10 +71,14 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 }
 
 // New starts a server for one test, which fails where it cannot, and stops it
-// at the test's end. Packages with several tests share one from their TestMain.
+// at the test's end. Where Gitea is not built the test is skipped or fails as with
+// [testkit.Peer]. Packages with several tests share one from their TestMain.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
 	s, err := Start(t.Context(), o)
+	if errors.Is(err, fs.ErrNotExist) {
+		testkit.NoPeer(t, err.Error())
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +98,7 @@ func installed(name, version string) (string, error) {
 	}
 	path := filepath.Join(cache, "rustshare-release", "bin", name+"-"+version)
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s %s is not installed, and it is the peer of this test: run scripts/setup.sh forge (ten minutes, once): %w", name, version, err)
+		return "", fmt.Errorf("%s %s is not installed, and it is the peer of this test: `scripts/setup.sh forge` builds it (ten minutes, once): %w", name, version, err)
 	}
 	return path, nil
 }
