@@ -1,10 +1,5 @@
 package product
 
-import (
-	"maps"
-	"slices"
-)
-
 // Keyless says how releases are signed without a key: CI shows who it is to a
 // certificate authority (Fulcio), which gives a certificate for minutes, and a
 // timestamp or a log says that it was used in time. What counts is the identity
@@ -77,12 +72,5 @@ type Identity struct {
 // restore them.
 const Withdrawal = "withdrawal"
 
-// onGitHub are the identities of workflows that GitHub Actions runs, by their
-// files' names.
-func onGitHub(channels map[string][]string) *Keyless {
-	k := &Keyless{Issuer: "https://token.actions.githubusercontent.com", TrustedRoot: ".release/trusted_root.json"}
-	for _, file := range slices.Sorted(maps.Keys(channels)) {
-		k.Identities = append(k.Identities, Identity{For: channels[file], Workflow: ".github/workflows/" + file})
-	}
-	return k
-}
+// gitHubIssuer vouches for workflows that GitHub Actions runs.
+const gitHubIssuer = "https://token.actions.githubusercontent.com"

@@ -27,12 +27,15 @@ func RustShare() Product {
 			SSHSigners:         ".release/allowed_signers",
 			UnsignedCandidates: true,
 			ReleaseKey:         ".release/cosign.pub",
-			Keyless: onGitHub(map[string][]string{
-				"pilot-release.yml": {"edge"},
-				"nightly.yml":       {"nightly"},
-				"release.yml":       {"candidate", "stable"},
-				"release-split.yml": {"candidate", "stable"},
-			}),
+			Keyless: &Keyless{
+				Issuer: gitHubIssuer, TrustedRoot: ".release/trusted_root.json",
+				Identities: []Identity{
+					{For: []string{"edge"}, Workflow: ".github/workflows/pilot-release.yml"},
+					{For: []string{"nightly"}, Workflow: ".github/workflows/nightly.yml"},
+					{For: []string{"candidate", "stable"}, Workflow: ".github/workflows/release.yml"},
+					{For: []string{"candidate", "stable"}, Workflow: ".github/workflows/release-split.yml"},
+				},
+			},
 		},
 		Promotion: Promotion{
 			Bumps: []string{"major", "minor"},
