@@ -63,7 +63,8 @@ const (
 // asking anybody:
 //   - the provenance (*.provenance.sigstore.json) is signed, and of the expected
 //     repository, ref and commit;
-//   - SHA256SUMS is signed (SHA256SUMS.sigstore.json), for that very ref;
+//   - SHA256SUMS is signed (SHA256SUMS.sigstore.json), for that very ref
+//     and by a run of that commit;
 //   - each file is one of that list, has its checksum, and is named by the
 //     provenance; files that were not downloaded are no failure;
 //   - an SBOM beside the file that it is called after describes that very file.
@@ -108,7 +109,7 @@ func (f *files) check(out *FilesReport, want Expect) error {
 	if err != nil || statement == nil {
 		return err
 	}
-	sums, err := f.sums(statement.Ref)
+	sums, err := f.sums(statement.Ref, statement.Commit)
 	if err != nil || sums == nil {
 		return err
 	}
@@ -169,8 +170,9 @@ func (f *files) provenance(out *FilesReport, want Expect) (*statement, error) {
 	return got, nil
 }
 
-// sums reads the list of checksums where it is signed for a release of the ref.
-func (f *files) sums(ref string) (map[string]string, error) {
+// sums reads the list of checksums where it is signed for a release of the ref,
+// by a run of the commit.
+func (f *files) sums(ref, commit string) (map[string]string, error) {
 	const check = "checksums"
 	var texts [2][]byte
 	for i, name := range []string{bundle.SumsName, bundle.SumsName + bundleEnding} {
@@ -187,6 +189,9 @@ func (f *files) sums(ref string) (map[string]string, error) {
 	who, err := f.j.over(texts[1], texts[0])
 	if err == nil {
 		err = who.of(ref)
+	}
+	if err == nil && who.commit != "" && who.commit != commit {
+		err = fmt.Errorf("it is signed by %s in a run of commit %s, and the provenance names the commit %s", who.name, who.commit, commit)
 	}
 	if err != nil {
 		f.fail(Untrusted, bundle.SumsName, check, "the signature of %s does not count: %s", bundle.SumsName, f.why(err))
