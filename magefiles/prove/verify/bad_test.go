@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
@@ -274,7 +275,7 @@ func TestBad(t *testing.T) {
 			name: "junk for a bundle",
 			publish: func(t *testing.T, e *env) {
 				push(t, e, "index.signature")
-				attachText(t, e.repo, find(t, e.r.Bundle, "index"), intoto.Signature, []byte("junk"))
+				proofs.Attach(t, e.repo, find(t, e.r.Bundle, "index"), intoto.Signature, []byte("junk"))
 			},
 			reason: verify.Untrusted, subject: "index",
 			words: []string{"the signature of index", "it is no Sigstore bundle"},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
@@ -110,7 +111,7 @@ func TestForeignProofs(t *testing.T) {
 	ref := fixture.Push(t, r.Bundle, repo)
 	index := find(t, r.Bundle, "index")
 	attach(t, repo, other, index, statementOf(t, r.Bundle, "index.signature"))
-	attachText(t, repo, index, intoto.Provenance, []byte(`{"mediaType":"`+bundleMedia+`"}`))
+	proofs.Attach(t, repo, index, intoto.Provenance, []byte(`{"mediaType":"`+bundleMedia+`"}`))
 	var m v1.Manifest
 	must(t, r.Bundle.ReadJSON(find(t, r.Bundle, "rustshare-backend-x86_64-linux").Digest, &m))
 	m.Annotations[bundle.SHA256Key] = strings.Repeat("0", 64)

@@ -2,79 +2,22 @@ package verify_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"encoding/hex"
 	"encoding/json"
-	"math/big"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/sigstore/sigstore-go/pkg/sign"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 )
-
-// lapsed signs with a certificate of Fulcio's own key that is valid no more.
-type lapsed struct {
-	*sign.EphemeralKeypair
-	der []byte
-}
-
-func (l lapsed) GetCertificate(context.Context, sign.Keypair, *sign.CertificateProviderOptions) ([]byte, error) {
-	return l.der, nil
-}
-
-func lapse(t testing.TB, i *sigstorekit.Instance, r sigstorekit.Run) lapsed {
-	t.Helper()
-	ca, key, err := i.Authority()
-	must(t, err)
-	own, err := sign.NewEphemeralKeypair(nil)
-	must(t, err)
-	subject, err := url.Parse("https://github.com/" + r.String())
-	must(t, err)
-	var extensions []pkix.Extension
-	for last, value := range map[int]string{8: sigstorekit.GitHub, 12: "https://github.com/" + r.Repository} { // issuer, source repository
-		text, err := asn1.MarshalWithParams(value, "utf8")
-		must(t, err)
-		extensions = append(extensions, pkix.Extension{Id: asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 57264, 1, last}, Value: text})
-	}
-	from := time.Now().Add(-50 * time.Minute)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(7), NotBefore: from, NotAfter: from.Add(10 * time.Minute), URIs: []*url.URL{subject}, ExtraExtensions: extensions,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
-	}, ca, own.GetPublicKey(), key)
-	must(t, err)
-	return lapsed{own, der}
-}
-
-// bundle signs a statement with a timestamp, or without.
-func (l lapsed) bundle(t testing.TB, i *sigstorekit.Instance, statement []byte, stamped bool) []byte {
-	t.Helper()
-	o := sign.BundleOptions{Context: t.Context(), CertificateProvider: l}
-	if stamped {
-		o.TimestampAuthorities = []*sign.TimestampAuthority{sign.NewTimestampAuthority(&sign.TimestampAuthorityOptions{URL: i.Services.Timestamps[0]})}
-	}
-	made, err := sign.Bundle(&sign.DSSEData{Data: statement, PayloadType: intoto.PayloadType}, l.EphemeralKeypair, o)
-	must(t, err)
-	text, err := protojson.Marshal(made)
-	must(t, err)
-	return text
-}
 
 // TestKeylessJudges has cosign's command line and us judge the same bundles over
 // a file's provenance: both accept the one that is right and refuse the others,
@@ -99,7 +42,7 @@ func TestKeylessJudges(t *testing.T) {
 	}
 	plain := product.Services{Fulcio: i.Services.Fulcio, Timestamps: i.Services.Timestamps}
 	by := func(r sigstorekit.Run) []byte {
-		return of(anyone(t, plain, func() (string, error) { return i.Token(sigstorekit.GitHub, r) }))
+		return of(proofs.Anyone(t, plain, func() (string, error) { return i.Token(sigstorekit.GitHub, r) }))
 	}
 	right := by(stable)
 	without := func(text []byte, what string) []byte {
@@ -114,12 +57,12 @@ func TestKeylessJudges(t *testing.T) {
 		must(t, err)
 		return out
 	}
-	old := lapse(t, i, stable)
+	old := proofs.Lapse(t, i, stable)
 	unlogged, err := rootWith(t, i.TrustedRoot, noLog)()
 	must(t, err)
 	roots := map[bool]string{false: file("root.json", unlogged), true: file("root-log.json", i.TrustedRoot)}
 	binary, another := file("binary", artifact), file("another", []byte("another binary\n"))
-	logged := of(anyone(t, i.Services, func() (string, error) { return i.Token(sigstorekit.GitHub, stable) }))
+	logged := of(proofs.Anyone(t, i.Services, func() (string, error) { return i.Token(sigstorekit.GitHub, stable) }))
 
 	for _, c := range []struct {
 		name   string
@@ -134,15 +77,15 @@ func TestKeylessJudges(t *testing.T) {
 		{"not in the log", right, binary, true, "no log that the trusted root names has the signature"},
 		{"taken out of the log", without(logged, "tlogEntries"), binary, true, "no log that the trusted root names has the signature"},
 		{"without its timestamp", without(right, "timestampVerificationData"), binary, false, "nothing that the trusted root names says when"},
-		{"expired, without a timestamp", old.bundle(t, i, statement, false), binary, false, "nothing that the trusted root names says when"},
-		{"expired when it signed", old.bundle(t, i, statement, true), binary, false, "when its certificate was not valid: that was from "},
+		{"expired, without a timestamp", old.Bundle(t, product.Services{}, statement), binary, false, "nothing that the trusted root names says when"},
+		{"expired when it signed", old.Bundle(t, plain, statement), binary, false, "when its certificate was not valid: that was from "},
 		{"another workflow", by(is(func(r *sigstorekit.Run) { r.Workflow = ".github/workflows/ci.yml" })), binary, false, "which is nobody whose signatures count"},
 		{"a fork", by(is(func(r *sigstorekit.Run) { r.Repository = "evil/rustshare" })), binary, false, "a workflow of another repository"},
-		{"another issuer", of(anyone(t, plain, func() (string, error) { return i.Token(sigstorekit.Elsewhere, stable) })), binary, false, "the issuer https://token.actions.elsewhere.invalid vouches"},
+		{"another issuer", of(proofs.Anyone(t, plain, func() (string, error) { return i.Token(sigstorekit.Elsewhere, stable) })), binary, false, "the issuer https://token.actions.elsewhere.invalid vouches"},
 		{"edge for a stable tag", by(is(func(r *sigstorekit.Run) {
 			r.Workflow, r.Ref = ".github/workflows/pilot-release.yml", "refs/heads/main"
 		})), binary, false, "has to be signed by a run on that very ref"},
-		{"another authority", of(anyone(t, product.Services{Fulcio: other.Services.Fulcio, Timestamps: i.Services.Timestamps},
+		{"another authority", of(proofs.Anyone(t, product.Services{Fulcio: other.Services.Fulcio, Timestamps: i.Services.Timestamps},
 			func() (string, error) { return other.Token(sigstorekit.GitHub, stable) })), binary, false, "an authority that the trusted root does not name"},
 		{"a changed statement", bytes.Replace(right, []byte(`"payload":"`), []byte(`"payload":"e30K`), 1), binary, false, "another statement"},
 		{"no bundle", []byte("{}"), binary, false, "it is no Sigstore bundle"},

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
@@ -99,23 +100,6 @@ func trustIn(i *sigstorekit.Instance) verify.Trust {
 	return verify.Trust{Keyless: verify.KeylessOf(product.RustShare(), func() ([]byte, error) { return i.TrustedRoot, nil }), Format: product.ProofBundles}
 }
 
-// anyone signs for whomever the token names: nothing is held against what is
-// pinned.
-func anyone(t testing.TB, services product.Services, token func() (string, error)) *attest.Keyless {
-	t.Helper()
-	k, err := attest.NewKeyless(t.Context(), attest.KeylessOptions{
-		Services: services, Token: func(context.Context) (string, error) { return token() },
-		Accept: func([]byte) error { return nil }, Verify: func([]byte, []byte) (string, error) { return "", nil },
-	})
-	must(t, err)
-	return k
-}
-
-func run(t testing.TB, i *sigstorekit.Instance, r sigstorekit.Run) *attest.Keyless {
-	t.Helper()
-	return anyone(t, i.Services, func() (string, error) { return i.Token(sigstorekit.GitHub, r) })
-}
-
 // keyless makes a whole release and publishes it.
 func keyless(t testing.TB, o fixture.Options, signers ...attest.Signer) (fixture.Release, name.Digest) {
 	t.Helper()
@@ -145,7 +129,7 @@ func TestKeyless(t *testing.T) {
 				trust.Keyless.Root = rootWith(t, i.TrustedRoot, noLog)
 				services.Logs = nil
 			}
-			_, ref := keyless(t, fixture.Options{}, anyone(t, services, func() (string, error) { return i.Token(sigstorekit.GitHub, stable) }))
+			_, ref := keyless(t, fixture.Options{}, proofs.Anyone(t, services, func() (string, error) { return i.Token(sigstorekit.GitHub, stable) }))
 			got, err := verify.Image(t.Context(), ref, trust, expect)
 			must(t, err)
 			const who = "https://github.com/kubedoio/rustshare/.github/workflows/release.yml@refs/tags/v0.4.0 (by https://token.actions.githubusercontent.com)"
@@ -175,7 +159,7 @@ func TestKeylessRefused(t *testing.T) {
 	i, other := instance(t), untimed(t)
 	trust := trustIn(i)
 	unlogged := func(services product.Services) attest.Signer {
-		return anyone(t, services, func() (string, error) { return i.Token(sigstorekit.GitHub, stable) })
+		return proofs.Anyone(t, services, func() (string, error) { return i.Token(sigstorekit.GitHub, stable) })
 	}
 	trustAt := map[string]func() ([]byte, error){
 		"no timestamp": rootWith(t, i.TrustedRoot, noLog),
@@ -187,33 +171,33 @@ func TestKeylessRefused(t *testing.T) {
 		}),
 	}
 	token := func(by string, r sigstorekit.Run) attest.Signer {
-		return anyone(t, i.Services, func() (string, error) { return i.Token(by, r) })
+		return proofs.Anyone(t, i.Services, func() (string, error) { return i.Token(by, r) })
 	}
 	for _, c := range []struct {
 		name   string
 		signer attest.Signer
 		want   string
 	}{
-		{"another workflow", run(t, i, is(func(r *sigstorekit.Run) { r.Workflow = ".github/workflows/ci.yml" })),
+		{"another workflow", proofs.Run(t, i, is(func(r *sigstorekit.Run) { r.Workflow = ".github/workflows/ci.yml" })),
 			"it is signed by https://github.com/kubedoio/rustshare/.github/workflows/ci.yml@refs/tags/v0.4.0, which is nobody whose signatures count: want .github/workflows/"},
-		{"a fork", run(t, i, is(func(r *sigstorekit.Run) { r.Repository = "evil/rustshare" })),
+		{"a fork", proofs.Run(t, i, is(func(r *sigstorekit.Run) { r.Repository = "evil/rustshare" })),
 			"it is signed by https://github.com/evil/rustshare/.github/workflows/release.yml@refs/tags/v0.4.0, a workflow of another repository: want one of https://github.com/kubedoio/rustshare"},
-		{"a fork that calls our workflow", run(t, i, is(func(r *sigstorekit.Run) { r.Caller = "evil/rustshare" })),
+		{"a fork that calls our workflow", proofs.Run(t, i, is(func(r *sigstorekit.Run) { r.Caller = "evil/rustshare" })),
 			`it is signed by a run of the repository "https://github.com/evil/rustshare" that used the workflow https://github.com/kubedoio/rustshare/`},
 		{"another issuer", token(sigstorekit.Elsewhere, stable),
 			"for whom the issuer https://token.actions.elsewhere.invalid vouches: want https://token.actions.githubusercontent.com"},
-		{"an edge build", run(t, i, is(func(r *sigstorekit.Run) {
+		{"an edge build", proofs.Run(t, i, is(func(r *sigstorekit.Run) {
 			r.Workflow, r.Ref = ".github/workflows/pilot-release.yml", "refs/heads/main"
 		})), "pilot-release.yml@refs/heads/main (by https://token.actions.githubusercontent.com), and a release of refs/tags/v0.4.0 has to be signed by a run on that very ref"},
-		{"another tag", run(t, i, is(func(r *sigstorekit.Run) { r.Ref = "refs/tags/v0.3.0" })),
+		{"another tag", proofs.Run(t, i, is(func(r *sigstorekit.Run) { r.Ref = "refs/tags/v0.3.0" })),
 			"release.yml@refs/tags/v0.3.0 (by https://token.actions.githubusercontent.com), and a release of refs/tags/v0.4.0 has to be"},
-		{"a workflow on a branch that is not its own", run(t, i, is(func(r *sigstorekit.Run) { r.Ref = "refs/heads/main" })),
+		{"a workflow on a branch that is not its own", proofs.Run(t, i, is(func(r *sigstorekit.Run) { r.Ref = "refs/heads/main" })),
 			"release.yml@refs/heads/main, and that workflow's signatures do not count on refs/heads/main"},
-		{"a workflow of main on a tag", run(t, i, is(func(r *sigstorekit.Run) { r.Workflow = ".github/workflows/pilot-release.yml" })),
+		{"a workflow of main on a tag", proofs.Run(t, i, is(func(r *sigstorekit.Run) { r.Workflow = ".github/workflows/pilot-release.yml" })),
 			"pilot-release.yml@refs/tags/v0.4.0, and that workflow's signatures do not count on refs/tags/v0.4.0"},
-		{"a run of another commit", run(t, i, is(func(r *sigstorekit.Run) { r.Commit = strings.Repeat("b", 40) })),
+		{"a run of another commit", proofs.Run(t, i, is(func(r *sigstorekit.Run) { r.Commit = strings.Repeat("b", 40) })),
 			"in a run of commit bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb, and the image names the commit"},
-		{"another authority", anyone(t, product.Services{Fulcio: other.Services.Fulcio, Timestamps: i.Services.Timestamps, Logs: i.Services.Logs}, func() (string, error) { return other.Token(sigstorekit.GitHub, stable) }), `is from "Fulcio of this machine", an authority that the trusted root does not name`},
+		{"another authority", proofs.Anyone(t, product.Services{Fulcio: other.Services.Fulcio, Timestamps: i.Services.Timestamps, Logs: i.Services.Logs}, func() (string, error) { return other.Token(sigstorekit.GitHub, stable) }), `is from "Fulcio of this machine", an authority that the trusted root does not name`},
 		{"no timestamp", unlogged(product.Services{Fulcio: i.Services.Fulcio}),
 			"nothing that the trusted root names says when https://github.com/kubedoio/rustshare/.github/workflows/release.yml@refs/tags/v0.4.0 signed, and its certificate was valid from "},
 		{"another's timestamp", unlogged(product.Services{Fulcio: i.Services.Fulcio, Timestamps: i.Services.Timestamps}),
@@ -234,14 +218,14 @@ func TestKeylessRefused(t *testing.T) {
 		})
 	}
 	t.Run("nothing but a key trusted", func(t *testing.T) {
-		_, ref := keyless(t, fixture.Options{}, run(t, i, stable))
+		_, ref := keyless(t, fixture.Options{}, proofs.Run(t, i, stable))
 		_, err := verify.Image(t.Context(), ref, verify.Trust{Key: newKey(t).PublicPEM()}, expect)
 		if err == nil || !strings.Contains(err.Error(), "it is not signed by the key sha256:") {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("no trusted root to be had", func(t *testing.T) {
-		_, ref := keyless(t, fixture.Options{}, run(t, i, stable))
+		_, ref := keyless(t, fixture.Options{}, proofs.Run(t, i, stable))
 		without := trust
 		without.Keyless = verify.KeylessOf(product.RustShare(), func() ([]byte, error) { return nil, os.ErrNotExist })
 		for _, ask := range []func() error{
@@ -259,12 +243,12 @@ func TestKeylessRefused(t *testing.T) {
 func TestKeylessOneDigest(t *testing.T) {
 	i := instance(t)
 	trust := trustIn(i)
-	edge := run(t, i, is(func(r *sigstorekit.Run) {
+	edge := proofs.Run(t, i, is(func(r *sigstorekit.Run) {
 		r.Workflow, r.Ref = ".github/workflows/pilot-release.yml", "refs/heads/main"
 	}))
 	repo := fixture.Registry(t, true)
 	var ref name.Digest
-	for at, s := range map[string]attest.Signer{"main": edge, "v0.4.0": run(t, i, stable)} {
+	for at, s := range map[string]attest.Signer{"main": edge, "v0.4.0": proofs.Run(t, i, stable)} {
 		r := fixture.New(t, fixture.Options{Ref: at})
 		must(t, sbom.Write(t.Context(), r.Bundle, r.Product, r.Checkout))
 		_, err := attest.Write(t.Context(), r.Bundle, r.Product, attest.Options{Signer: s, Builder: attest.Builder{ID: "https://ci.example/release"}})
@@ -290,7 +274,7 @@ func TestKeylessOneDigest(t *testing.T) {
 func TestKeylessStripped(t *testing.T) {
 	i := instance(t)
 	trust := trustIn(i)
-	k := run(t, i, stable)
+	k := proofs.Run(t, i, stable)
 	statement := []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + strings.Repeat("a", 64) + `"}}],"predicateType":"https://sigstore.dev/cosign/sign/v1"}`)
 	text, err := k.Bundle(t.Context(), statement)
 	must(t, err)
@@ -340,7 +324,7 @@ func TestKeylessRoot(t *testing.T) {
 			noLog(all)
 			delete(all, c.drop)
 		})
-		k := run(t, i, stable)
+		k := proofs.Run(t, i, stable)
 		made, err := k.Blob(t.Context(), []byte("x"))
 		must(t, err)
 		if _, err := trust.Bundle(made, []byte("x"), expect.Ref); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -1,7 +1,6 @@
 package verify_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"testing"
@@ -9,13 +8,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/sbom"
@@ -128,40 +126,11 @@ func attach(t testing.TB, repo name.Repository, key *attest.Key, subject v1.Desc
 	must(t, err)
 	text, err := key.Bundle(t.Context(), payload)
 	must(t, err)
-	attachText(t, repo, subject, s.PredicateType, text)
-}
-
-func attachText(t testing.TB, repo name.Repository, subject v1.Descriptor, predicate string, text []byte) {
-	t.Helper()
-	config := static.NewLayer([]byte("{}"), "application/vnd.oci.empty.v1+json")
-	layer := static.NewLayer(text, bundleMedia)
-	m := v1.Manifest{
-		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: bundleMedia, Subject: &subject,
-		Annotations: map[string]string{"dev.sigstore.bundle.content": "dsse-envelope", "dev.sigstore.bundle.predicateType": predicate},
-	}
-	for i, l := range []v1.Layer{config, layer} {
-		must(t, remote.WriteLayer(repo, l))
-		h, err := l.Digest()
-		must(t, err)
-		size, err := l.Size()
-		must(t, err)
-		mediaType, err := l.MediaType()
-		must(t, err)
-		d := v1.Descriptor{MediaType: mediaType, Digest: h, Size: size}
-		if i == 0 {
-			m.Config = d
-		} else {
-			m.Layers = []v1.Descriptor{d}
-		}
-	}
-	put(t, repo, m)
+	proofs.Attach(t, repo, subject, s.PredicateType, text)
 }
 
 // put writes a manifest by digest.
 func put(t testing.TB, repo name.Repository, m v1.Manifest) {
 	t.Helper()
-	manifest := fixture.JSON(t, m, types.OCIManifestSchema1)
-	h, _, err := v1.SHA256(bytes.NewReader(manifest.Raw))
-	must(t, err)
-	must(t, remote.Put(repo.Digest(h.String()), manifest))
+	proofs.Put(t, repo, "", m, types.OCIManifestSchema1)
 }

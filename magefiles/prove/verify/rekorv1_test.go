@@ -24,6 +24,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
@@ -140,17 +141,17 @@ func TestRekorV1(t *testing.T) {
 	})
 	token := func() (string, error) { return i.Token(sigstorekit.GitHub, stable) }
 	statement := []byte(`{"_type":"https://in-toto.io/Statement/v1","subject":[{"digest":{"sha256":"` + strings.Repeat("a", 64) + `"}}],"predicateType":"https://sigstore.dev/cosign/sign/v1"}`)
-	text, err := anyone(t, at(url), token).Bundle(t.Context(), statement)
+	text, err := proofs.Anyone(t, at(url), token).Bundle(t.Context(), statement)
 	must(t, err)
 	if _, err := trust.Bundle(text, statement, expect.Ref); err != nil {
 		t.Errorf("a statement: %v", err)
 	}
-	blob, err := anyone(t, at(url), token).Blob(t.Context(), []byte("sums"))
+	blob, err := proofs.Anyone(t, at(url), token).Blob(t.Context(), []byte("sums"))
 	must(t, err)
 	if _, err := trust.Bundle(blob, []byte("sums"), expect.Ref); err != nil {
 		t.Errorf("a file: %v", err)
 	}
-	strange, err := anyone(t, at(elsewhere), token).Bundle(t.Context(), statement)
+	strange, err := proofs.Anyone(t, at(elsewhere), token).Bundle(t.Context(), statement)
 	must(t, err)
 	if _, err := trust.Bundle(strange, statement, expect.Ref); err == nil || !strings.Contains(err.Error(), "no log that the trusted root names has the signature of") {
 		t.Errorf("another log: %v", err)

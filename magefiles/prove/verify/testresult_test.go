@@ -16,6 +16,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
@@ -228,10 +229,10 @@ func TestRequireRefused(t *testing.T) {
 			must(t, err)
 			text, err := key.Bundle(t.Context(), payload)
 			must(t, err)
-			attachText(t, repo, find(t, bundles.Bundle, "index"), intoto.TestResult, text)
+			proofs.Attach(t, repo, find(t, bundles.Bundle, "index"), intoto.TestResult, text)
 		}, says: []string{"smoke:pilot@process (PASSED); run smoke:pilot@compose"}},
 		{name: "junk", r: bundles, want: "smoke:pilot@compose", spoil: func(t *testing.T, repo name.Repository) {
-			attachText(t, repo, find(t, bundles.Bundle, "index"), intoto.TestResult, []byte("junk"))
+			proofs.Attach(t, repo, find(t, bundles.Bundle, "index"), intoto.TestResult, []byte("junk"))
 		}, says: []string{"and 1 that do not count (it is no Sigstore bundle"}},
 		{name: "changed after it was signed", r: failed, strip: []string{"index.result.smoke-pilot@compose"}, want: "smoke:pilot", spoil: func(t *testing.T, repo name.Repository) {
 			var m v1.Manifest
@@ -243,7 +244,7 @@ func TestRequireRefused(t *testing.T) {
 			b["dsseEnvelope"].(map[string]any)["payload"] = []byte(strings.Replace(string(payload), intoto.Failed, intoto.Passed, 1))
 			text, err := json.Marshal(b)
 			must(t, err)
-			attachText(t, repo, find(t, failed.Bundle, "index"), intoto.TestResult, text)
+			proofs.Attach(t, repo, find(t, failed.Bundle, "index"), intoto.TestResult, text)
 		}, says: []string{"no trusted test result is attached to it, and 1 that do not count (it is not signed by the key"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
@@ -117,7 +118,7 @@ func TestForeignWithdrawals(t *testing.T) {
 	type attack func(t *testing.T, repo name.Repository, r fixture.Release, w intoto.Withdrawal)
 	on := func(change func(t *testing.T, r fixture.Release, w intoto.Withdrawal) []byte) attack {
 		return func(t *testing.T, repo name.Repository, r fixture.Release, w intoto.Withdrawal) {
-			attachText(t, repo, find(t, r.Bundle, "index"), intoto.WithdrawalType, change(t, r, w))
+			proofs.Attach(t, repo, find(t, r.Bundle, "index"), intoto.WithdrawalType, change(t, r, w))
 		}
 	}
 	for _, c := range []struct {
@@ -164,7 +165,7 @@ func TestForeignWithdrawals(t *testing.T) {
 			must(t, err)
 			text, err := key.Bundle(t.Context(), payload)
 			must(t, err)
-			attachText(t, repo, find(t, r.Bundle, "index"), intoto.WithdrawalType, text)
+			proofs.Attach(t, repo, find(t, r.Bundle, "index"), intoto.WithdrawalType, text)
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
