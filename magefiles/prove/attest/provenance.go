@@ -69,7 +69,7 @@ func (all things) subjects(b *bundle.Bundle) []intoto.Subject {
 	var files []intoto.Subject
 	for _, d := range b.Entries(bundle.File) {
 		title := d.Annotations[bundle.TitleKey]
-		if title != bundle.SumsName && d.MediaType != bundleMedia {
+		if !bundle.OfSums(title) && d.MediaType != bundleMedia {
 			files = append(files, intoto.SHA256(title, d.Digest.Hex))
 		}
 	}

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/internal/fixture"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/sbom"
 )
 
 // file writes a file of the bundle into a directory.
@@ -129,5 +131,33 @@ func TestCosignSums(t *testing.T) {
 				t.Errorf("cosign verify-blob %v with %s of %s: %v\n%s", form, c.key, c.name, err, out)
 			}
 		}
+	}
+}
+
+// What proves the files is no subject of the provenance: signing once more, when
+// the list has its signatures, keeps the statement of the first time.
+func TestProvenanceWithSums(t *testing.T) {
+	r := fixture.New(t, fixture.Options{})
+	if err := sbom.Write(t.Context(), r.Bundle, r.Product, r.Checkout); err != nil {
+		t.Fatal(err)
+	}
+	key := newKey(t)
+	o := attest.Options{Signer: key, Builder: attest.Builder{ID: "https://ci.example/release", Started: time.Unix(1, 0)}}
+	var first string
+	for range 2 {
+		if _, err := attest.Write(t.Context(), r.Bundle, r.Product, o); err != nil {
+			t.Fatal(err)
+		}
+		if err := attest.WriteSums(t.Context(), r.Bundle, key); err != nil {
+			t.Fatal(err)
+		}
+		now := string(file(t, r.Bundle, attest.ProvenanceName(r.Bundle.Plan, r.Product), t.TempDir()))
+		if first == "" {
+			first = now
+		}
+		if now != first {
+			t.Errorf("the provenance was made again:\n%s", now)
+		}
+		o.Builder.Started = time.Unix(100, 0)
 	}
 }

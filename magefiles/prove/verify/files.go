@@ -209,12 +209,12 @@ func (f *files) sums(ref, commit string) (map[string]string, error) {
 // proves tells whether a file is there to prove others: the provenance is not
 // about it.
 func proves(name string) bool {
-	return name == bundle.SumsName || strings.HasPrefix(name, bundle.SumsName+".") || strings.HasSuffix(name, bundleEnding)
+	return bundle.OfSums(name) || strings.HasSuffix(name, bundleEnding)
 }
 
 // file wants a file to be the one that was released. It tells whether it is.
 func (f *files) file(file File, sums map[string]string, provenance *statement) bool {
-	if file.Name == bundle.SumsName || strings.HasPrefix(file.Name, bundle.SumsName+".") {
+	if bundle.OfSums(file.Name) {
 		return false // what the list is proved by
 	}
 	const check = "checksum"
