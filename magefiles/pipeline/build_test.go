@@ -74,7 +74,7 @@ func TestSplit(t *testing.T) {
 
 	w.serve(registries.All()["embedded"](t)) // an empty one
 	last := w.machine(e.Commit)
-	last.Clock = w.history.Nightly // what a clock says stands in the provenance
+	last.Clock = w.history.Nightly                        // what a clock says stands in the provenance
 	last.CargoTarget = filepath.Join(w.Dir, "Cargo.toml") // compiling would fail
 	order := Order{Ref: e.Ref, Channels: []decide.Channel{e.Channel}, Parts: parts}
 	split, err := last.release(t.Context(), term.Discard(), order)

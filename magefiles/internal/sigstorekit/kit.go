@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/product"
@@ -48,7 +50,8 @@ type Options struct {
 	Untimed bool
 	// Wait is how long to wait for another timestamp authority on this machine to
 	// end: it serves its metrics on a port that cannot be chosen, so that there is
-	// one at a time.
+	// one at a time. On Linux, as root, it has a network of its own, and nobody
+	// waits.
 	Wait time.Duration
 }
 
@@ -58,6 +61,8 @@ type Instance struct {
 	o       Options
 	issuer  *issuer
 	servers []*server
+	// fronts are what leads to servers on sockets.
+	fronts []io.Closer
 	// Services are its addresses.
 	Services product.Services
 	// TrustedRoot is what verifies what it signs, in JSON
@@ -188,57 +193,6 @@ func (i *Instance) start(ctx context.Context) error {
 	return nil
 }
 
-// startTimestamps starts the timestamp authority. Where another one was faster,
-// its turn comes when that ends.
-func (i *Instance) startTimestamps(ctx context.Context, port string) error {
-	for until := time.Now().Add(i.o.Wait); ; {
-		if err := metricsFree(ctx, until); err != nil {
-			return err
-		}
-		s := &server{program: timestampProgram, ready: "http://" + net.JoinHostPort(host, port) + "/ping", args: []string{
-			"serve", "--host=" + host, "--port=" + port, "--timestamp-signer=file", "--file-signer-key-path=" + i.path(timestampKey),
-			"--file-signer-passwd=", "--certificate-chain-path=" + i.path(timestampCA), "--disable-ntp-monitoring",
-		}}
-		if err := s.start(ctx, i.path()); err != nil {
-			return err
-		}
-		err := s.await(ctx)
-		if err == nil {
-			select { // it may serve before it knows that it cannot serve its metrics
-			case <-s.ended:
-				err = fmt.Errorf("%s ended at its start: %s", s.program, s.said())
-			case <-time.After(200 * time.Millisecond):
-				i.servers = append(i.servers, s)
-				return nil
-			}
-		}
-		if time.Now().After(until) || !strings.Contains(s.said(), "listen tcp "+metricsPort) {
-			return errors.Join(err, s.stop())
-		}
-	}
-}
-
-// metricsPort is where a timestamp authority serves its metrics.
-const metricsPort = ":2112"
-
-// metricsFree waits until no timestamp authority runs.
-func metricsFree(ctx context.Context, until time.Time) error {
-	for {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", metricsPort)
-		if err == nil {
-			return l.Close()
-		}
-		if time.Now().After(until) {
-			return fmt.Errorf("another timestamp authority seems to run, whose metrics have the one port that it can use: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Second):
-		}
-	}
-}
-
 // fulcioConfig has Fulcio trust the issuers of this process.
 func fulcioConfig() ([]byte, error) {
 	type entry struct {
@@ -259,6 +213,9 @@ func (i *Instance) Close() error {
 	for _, s := range i.servers {
 		errs = append(errs, s.stop())
 	}
+	for _, f := range slices.Backward(i.fronts) {
+		errs = append(errs, f.Close())
+	}
 	if i.issuer != nil {
 		errs = append(errs, i.issuer.close())
 	}
@@ -269,6 +226,7 @@ func (i *Instance) Close() error {
 type server struct {
 	program, ready string
 	args, env      []string
+	attr           *syscall.SysProcAttr
 
 	log     string
 	process *exec.Cmd
@@ -287,6 +245,7 @@ func (s *server) start(ctx context.Context, dir string) error {
 	}
 	defer log.Close() //nolint:errcheck // the program has its own descriptor
 	s.process = exec.CommandContext(ctx, path, s.args...)
+	s.process.SysProcAttr = s.attr
 	s.process.Dir, s.process.Stdout, s.process.Stderr = dir, log, log
 	s.process.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, s.env...)
 	if err := s.process.Start(); err != nil {
