@@ -130,7 +130,7 @@ type benchInput struct {
 }
 
 func makeBenchInput(dir string, p product.Product) (benchInput, error) {
-	p.Image.Base, p.Extra = "", nil
+	p.Image.Base, p.Extra, p.Trust.Keyless, p.Trust.ReleaseKey = "", nil, nil, ".release/cosign.pub"
 	if p.Frontend == nil {
 		p.Frontend = &product.Frontend{Dir: "frontend", Output: "frontend/build", ImageDir: "/app/frontend"}
 	}
@@ -141,6 +141,13 @@ func makeBenchInput(dir string, p product.Product) (benchInput, error) {
 	in := benchInput{binaries: map[string]string{}, frontend: filepath.Join(dir, filepath.FromSlash(p.Frontend.Output))}
 	var err error
 	if in.key, err = attest.NewKey(); err != nil {
+		return in, err
+	}
+	pinned := filepath.Join(dir, filepath.FromSlash(p.Trust.ReleaseKey))
+	if err := os.MkdirAll(filepath.Dir(pinned), 0o755); err != nil {
+		return in, err
+	}
+	if err := os.WriteFile(pinned, in.key.PublicPEM(), 0o644); err != nil {
 		return in, err
 	}
 	crates := elfkit.Crates()
