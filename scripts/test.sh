@@ -5,8 +5,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The packages that link neither cosign nor syft: the race detector is quick
 # there, and it is where things run side by side.
+mapfile -t INTERNAL < <(go list ./magefiles/internal/... | grep -vE '/(scripts|testkit/proofs)$')
 RACE=(
-  ./magefiles/product/... ./magefiles/decide/... ./magefiles/bundle/... ./magefiles/doctor/... ./magefiles/internal/...
+  ./magefiles/product/... ./magefiles/decide/... ./magefiles/bundle/... ./magefiles/doctor/... "${INTERNAL[@]}"
   ./magefiles/publish/registry/... ./magefiles/publish/embedded/... ./magefiles/publish/forge/...
   ./magefiles/publish/announce/... ./magefiles/try/...
 )
