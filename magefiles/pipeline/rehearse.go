@@ -17,6 +17,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
@@ -50,8 +51,7 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 	r := &rehearsal{Suite: *s, dir: dir}
 	r.Dir = filepath.Join(dir, rehearsedCheckout)
 	r.Suite.Dist = filepath.Join(dir, "dist")
-	r.Product.Extra = nil
-	r.Product.Workflows = nil // nothing runs them here
+	r.Product = rehearsed(s.Product)
 	r.Forge = forge.Directory(r.dist(releasesDir))
 	if err := (&Suite{Product: s.Product, Dir: sample}).require(ctx, "rehearse"); err != nil {
 		return err
@@ -89,6 +89,18 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 		s.UI.Println("Kept in %s. Serve its registry again: go run . registry:serve %s", dir, filepath.Join(dir, rehearsedRegistry))
 	}
 	return nil
+}
+
+// rehearsed is a product as it is rehearsed: without what this machine alone does
+// not have. It is scanned by grype alone.
+func rehearsed(p product.Product) product.Product {
+	p.Extra, p.Workflows = nil, nil
+	if p.Scan != nil {
+		policy := *p.Scan
+		policy.Scanners, policy.Candidate = []string{product.Grype}, nil
+		p.Scan = &policy
+	}
+	return p
 }
 
 type rehearsal struct {

@@ -27,6 +27,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
+	"github.com/kubedoio/rustshare-release/magefiles/prove/scan"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/embedded"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 	"github.com/kubedoio/rustshare-release/magefiles/record"
@@ -219,7 +220,7 @@ func hotfixAtItsTag(t *testing.T, s *Suite, kept, image string) {
 	h := *s
 	var out bytes.Buffer
 	h.Out, h.Dir, h.Dist = &out, filepath.Join(kept, rehearsedCheckout), filepath.Join(kept, "dist")
-	h.Product.Workflows, h.Product.Extra = nil, nil
+	h.Product, h.Database = rehearsed(s.Product), filepath.Join(kept, rehearsedDatabase, "v6", scan.DatabaseFile)
 	h.Image, h.Forge = image, forge.Directory(h.dist(releasesDir))
 	sealed, err := os.ReadFile(filepath.Join(kept, rehearsedKeys, "cosign.key"))
 	ok(t, err)

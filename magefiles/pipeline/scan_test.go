@@ -260,6 +260,7 @@ func TestRehearseScan(t *testing.T) {
 	w := newWorld(t, p)
 	w.env = map[string]string{envScanner: program}
 	w.serve(registries.All()["embedded"](t))
+	w.Product = rehearsed(w.Product)
 	ok(t, w.rehearseScan(t.Context()))
 	ok(t, w.first())
 	ok(t, w.table())

@@ -16,17 +16,11 @@ import (
 // directory.
 const rehearsedDatabase = "vulnerabilities"
 
-// rehearseScan has a rehearsal scan without a network: with grype alone, and a
-// database that holds one advisory, about a crate that there is none of. Where a
-// database is named, that is taken.
+// rehearseScan has a rehearsal scan without a network, with a database that holds
+// one advisory, about a crate that there is none of. Where a database is named,
+// that is taken.
 func (r *rehearsal) rehearseScan(ctx context.Context) error {
-	if r.Product.Scan == nil {
-		return nil
-	}
-	p := *r.Product.Scan
-	p.Scanners, p.Candidate = []string{product.Grype}, nil
-	r.Product.Scan = &p
-	if r.database(product.Grype, "") != "" {
+	if r.Product.Scan == nil || r.database(product.Grype, "") != "" {
 		return nil
 	}
 	return r.UI.Run(ctx, "made-up vulnerability database", func(ctx context.Context, step *term.Step) error {
