@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"strings"
-
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 )
 
@@ -15,7 +13,7 @@ func (s *Suite) VerifyFiles(dir string, q VerifyQuery) error {
 	}
 	expect := verify.Expect{Source: s.Product.Source, Commit: q.Commit}
 	if q.Tag != "" {
-		expect.Ref = "refs/tags/" + strings.TrimPrefix(q.Tag, "refs/tags/")
+		expect.Ref = tagRef(q.Tag)
 	}
 	report, err := verify.Files(dir, trust, expect)
 	if len(report.Checks) > 0 {

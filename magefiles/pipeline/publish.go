@@ -153,6 +153,11 @@ func differs(ctx context.Context, b *bundle.Bundle, reg *registry.Registry, thei
 	return strings.Join(said, "; ")
 }
 
+// tagRef is the full ref of a git tag, which may be named in full already.
+func tagRef(tag string) string {
+	return "refs/tags/" + strings.TrimPrefix(tag, "refs/tags/")
+}
+
 // meant is what a tag of an image stands for: a version's own tag for the
 // release of that version, "latest" and the tags of lines for a stable release,
 // others for nothing in particular.
@@ -225,7 +230,7 @@ func (s *Suite) Verify(ctx context.Context, q VerifyQuery) error {
 	}
 	expect := verify.Expect{Source: s.Product.Source, Commit: q.Commit, Require: q.Require}
 	if q.Tag != "" {
-		expect.Ref = "refs/tags/" + strings.TrimPrefix(q.Tag, "refs/tags/")
+		expect.Ref = tagRef(q.Tag)
 	} else if tag, ok := ref.(name.Tag); ok {
 		expect.Ref, expect.Channel = meant(tag.TagStr())
 	}

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -73,7 +72,7 @@ func (s *Suite) publishedContent(ctx context.Context, ui runner, q ReproduceQuer
 		}
 		expect := verify.Expect{Source: s.Product.Source}
 		if q.Ref != "" {
-			expect.Ref = "refs/tags/" + strings.TrimPrefix(q.Ref, "refs/tags/")
+			expect.Ref = tagRef(q.Ref)
 		} else if tag, ok := ref.(name.Tag); ok {
 			expect.Ref, expect.Channel = meant(tag.TagStr())
 		}
