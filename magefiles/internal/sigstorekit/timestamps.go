@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -59,18 +59,21 @@ func (i *Instance) timestampServer(port string, listen ...string) *server {
 // startApart starts the timestamp authority in a network of its own, where its
 // metrics are in nobody's way. A socket leads out of there, and the port to it.
 func (i *Instance) startApart(ctx context.Context, port string, attr *syscall.SysProcAttr) error {
-	dir, err := os.MkdirTemp("", "timestamps-") // the path of a socket is short
-	if err != nil {
+	if err := os.Remove(i.path(socket)); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier instance
 		return err
 	}
-	i.fronts = append(i.fronts, directory(dir))
-	socket := filepath.Join(dir, "socket")
 	s := i.timestampServer(port, "--scheme=unix", "--socket-path="+socket)
 	s.attr = attr
 	if err := s.start(ctx, i.path()); err != nil {
 		return err
 	}
 	i.servers = append(i.servers, s)
+	dir, err := os.Open(i.path())
+	if err != nil {
+		return err
+	}
+	i.fronts = append(i.fronts, dir)
+	near := fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), socket) // the path of a socket has to be short
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return err
@@ -79,7 +82,7 @@ func (i *Instance) startApart(ctx context.Context, port string, attr *syscall.Sy
 		Rewrite:  func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = "http", host },
 		ErrorLog: log.New(io.Discard, "", 0), // at first the socket is not there
 		Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
+			return new(net.Dialer).DialContext(ctx, "unix", near)
 		}},
 	}}
 	i.fronts = append(i.fronts, front)
@@ -87,10 +90,9 @@ func (i *Instance) startApart(ctx context.Context, port string, attr *syscall.Sy
 	return s.await(ctx)
 }
 
-// directory is removed when it is closed.
-type directory string
-
-func (d directory) Close() error { return os.RemoveAll(string(d)) }
+// socket is where a timestamp authority listens that has a network of its own,
+// in the instance's directory.
+const socket = "timestamps.sock"
 
 // metricsPort is where a timestamp authority serves its metrics.
 const metricsPort = ":2112"
