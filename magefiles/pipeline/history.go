@@ -242,7 +242,7 @@ func (m *maintainer) prepare(ctx context.Context, v decide.Version) {
 				}
 			}
 		}
-		return m.act(ctx, "prepare "+v.Tag(), v, func(ctx context.Context) (commit, signed, changed string, err error) {
+		return m.act(ctx, "prepare "+v.Tag(), func(ctx context.Context) (commit, signed, changed string, err error) {
 			done, err := m.Suite.prepare(ctx, v, day)
 			return done.Commit, "", "edits " + strings.Join(done.Files, " "), err
 		})
@@ -250,22 +250,22 @@ func (m *maintainer) prepare(ctx context.Context, v decide.Version) {
 }
 
 // act does what a maintainer does, as a step of the rehearsal and a row of its
-// table.
-func (m *maintainer) act(ctx context.Context, name string, v decide.Version, f func(context.Context) (commit, signed, changed string, err error)) error {
+// tables.
+func (m *maintainer) act(ctx context.Context, name string, f func(context.Context) (commit, signed, changed string, err error)) error {
 	return m.UI.Run(ctx, name, func(ctx context.Context, step *term.Step) error {
 		commit, signed, changed, err := f(ctx)
 		if err != nil {
 			return err
 		}
 		step.Detail("%s", changed)
-		m.rows = append(m.rows, row{what: name, version: v.String(), image: "commit " + short(commit), tag: signed, changed: changed})
+		m.rows = append(m.rows, row{what: name, made: "commit " + short(commit), tag: signed, changed: changed})
 		return nil
 	})
 }
 
 func (m *maintainer) startHotfix(ctx context.Context, v decide.Version) {
 	m.do(func() error {
-		return m.act(ctx, "hotfix:start", v, func(ctx context.Context) (commit, signed, changed string, err error) {
+		return m.act(ctx, "hotfix:start", func(ctx context.Context) (commit, signed, changed string, err error) {
 			branch, base, err := m.Suite.startHotfix(ctx, v.String())
 			if err != nil {
 				return "", "", "", err
@@ -279,7 +279,7 @@ func (m *maintainer) startHotfix(ctx context.Context, v decide.Version) {
 // checkHotfix is what `hotfix` looks at before it tries anything.
 func (m *maintainer) checkHotfix(ctx context.Context, v decide.Version) {
 	m.do(func() error {
-		return m.act(ctx, "hotfix", v, func(ctx context.Context) (commit, signed, changed string, err error) {
+		return m.act(ctx, "hotfix", func(ctx context.Context) (commit, signed, changed string, err error) {
 			report, gates, err := m.hotfixGates(ctx)
 			if err != nil {
 				return "", "", "", err
@@ -291,7 +291,7 @@ func (m *maintainer) checkHotfix(ctx context.Context, v decide.Version) {
 
 func (m *maintainer) finishHotfix(ctx context.Context, v decide.Version) {
 	m.do(func() error {
-		return m.act(ctx, "hotfix:finish", v, func(ctx context.Context) (commit, signed, changed string, err error) {
+		return m.act(ctx, "hotfix:finish", func(ctx context.Context) (commit, signed, changed string, err error) {
 			done, err := m.Suite.finishHotfix(ctx, v.String(), false)
 			return done.commit, "", fmt.Sprintf("into %s, %d files joined", done.into, len(done.joined)), err
 		})
@@ -339,11 +339,7 @@ func (m *maintainer) needs(v decide.Version, why string) string {
 
 func (m *maintainer) tag(ctx context.Context, version, why string) {
 	m.do(func() error {
-		v, err := parseVersion(strings.TrimSuffix(version, "-rc"))
-		if err != nil {
-			return err
-		}
-		return m.act(ctx, "tag "+version, v, func(ctx context.Context) (commit, signed, changed string, err error) {
+		return m.act(ctx, "tag "+version, func(ctx context.Context) (commit, signed, changed string, err error) {
 			made, err := m.Suite.tag(ctx, TagOrder{Version: version, Why: why})
 			signed = "NO"
 			if made.Signer != "" {

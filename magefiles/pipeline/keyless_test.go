@@ -265,7 +265,7 @@ func TestKeylessRehearsal(t *testing.T) {
 			rows = append(rows, strings.Join(strings.Fields(line), " "))
 		}
 	}
-	if n := len(rows) / 2; n != 5 || !slices.Equal(rows[:n], rows[n:]) {
+	if n := len(rows) / 2; n != 10 || !slices.Equal(rows[:n], rows[n:]) {
 		t.Errorf("the rehearsals differ:\n%s", strings.Join(rows, "\n"))
 	}
 	t.Log(out.String())

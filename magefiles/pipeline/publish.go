@@ -158,6 +158,11 @@ func tagRef(tag string) string {
 	return "refs/tags/" + strings.TrimPrefix(tag, "refs/tags/")
 }
 
+// refName is a branch's or tag's name, for people.
+func refName(ref string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(ref, "refs/heads/"), "refs/tags/")
+}
+
 // meant is what a tag of an image stands for: a version's own tag for the
 // release of that version, "latest" and the tags of lines for a stable release,
 // others for nothing in particular.

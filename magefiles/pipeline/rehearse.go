@@ -82,7 +82,7 @@ func (s *Suite) Rehearse(ctx context.Context, keep, like string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := r.table(); err != nil {
+	if err := r.tables(); err != nil {
 		return err
 	}
 	if keep != "" {
@@ -110,15 +110,15 @@ type rehearsal struct {
 	sigstore *sigstorekit.Instance
 	history  history
 	outcomes []outcome
-	// rows are those of the table that a rehearsal ends with.
+	// rows are those of the tables that a rehearsal ends with.
 	rows []row
 }
 
-// row is one of the table: something that the maintainer or CI did.
+// row is something that the maintainer or CI did, and, where it was signed, what
+// others have to prove it by.
 type row struct {
-	what, version, image, tag                         string
-	sboms, scan, packages, provenance, signer, passed string
-	changed                                           string
+	what, made, tag, changed                          string
+	signer, provenance, sboms, scan, packages, passed string
 }
 
 // fresh makes repository and keys and has the maintainer live through the
@@ -236,9 +236,9 @@ func (r *rehearsal) play(ctx context.Context, e episode) error {
 			return err
 		}
 		r.rows = append(r.rows, row{
-			what: "release " + out.Plan.Ref.Name, version: out.Plan.Version, image: shortDigest(out.Digest.String()), tag: signed,
-			sboms: out.sboms(), scan: scanned, packages: out.packages(s), provenance: out.provenance(),
-			signer: signedBy(out.Report.Signer), passed: or(strings.Join(out.Plan.Tries, " "), "nothing"), changed: out.moved(),
+			what: "release " + out.Plan.Ref.Name, made: shortDigest(out.Digest.String()), tag: signed, changed: out.moved(),
+			signer: signedBy(out.Report.Signer), provenance: out.provenance(), sboms: out.sboms(), scan: scanned, packages: out.packages(s),
+			passed: or(strings.Join(out.Plan.Tries, " "), "nothing"),
 		})
 		return nil
 	})
@@ -258,23 +258,35 @@ func (r *rehearsal) rolledBack(out rolledBack, err error) error {
 		what = "restore"
 	}
 	r.rows = append(r.rows, row{
-		what: what + " " + out.Version.Tag(), version: out.Version.String(), image: shortDigest(out.Digest),
-		signer: r.whoWithdraws(), changed: or(strings.Join(out.Moved, " "), "nothing"),
+		what: what + " " + out.Version.Tag(), made: shortDigest(out.Digest), changed: or(strings.Join(out.Moved, " "), "nothing"),
+		signer: r.whoWithdraws(),
 	})
 	return nil
 }
 
-// table is what a rehearsal ends with.
-func (r *rehearsal) table() error {
-	passed := "passed"
+// tables are what a rehearsal ends with: what was done, and what proves it.
+func (r *rehearsal) tables() error {
+	scan, passed := "scan", "passed"
+	if r.Database != "" {
+		scan += " (made-up database)"
+	}
 	if r.Stack != "" {
 		passed += " (" + r.Stack + ")"
 	}
-	rows := make([][]string, 0, len(r.rows))
+	var done, proofs [][]string
 	for _, w := range r.rows {
-		rows = append(rows, []string{w.what, w.version, w.image, w.tag, w.sboms, w.scan, w.packages, w.provenance, w.signer, w.passed, w.changed})
+		done = append(done, []string{w.what, w.made, w.tag, w.changed})
+		if w.signer != "" {
+			proofs = append(proofs, []string{w.what, w.signer, w.provenance, w.sboms, w.scan, w.packages, w.passed})
+		}
 	}
-	return r.UI.Table(r.Out, []string{"what", "version", "image", "tag signed", "SBOM", "scan", "packages", "provenance", "signed by", passed, "what changed"}, rows)
+	if err := r.UI.Table(r.Out, []string{"what was done", "image or commit", "tag signed", "what changed"}, done); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(r.Out); err != nil {
+		return err
+	}
+	return r.UI.Table(r.Out, []string{"what proves it", "signed by", "provenance", "SBOM", scan, "packages", passed}, proofs)
 }
 
 // sample is the product to rehearse: the working directory where it is a

@@ -143,5 +143,5 @@ func signedBy(signer string) string {
 	if !ok {
 		return "key"
 	}
-	return path.Base(workflow) + " @ " + strings.TrimPrefix(strings.TrimPrefix(ref, "refs/heads/"), "refs/tags/")
+	return path.Base(workflow) + " @ " + refName(ref)
 }

@@ -112,7 +112,7 @@ func (o outcome) provenance() string {
 	if !o.Report.Passed || p == nil {
 		return "NO"
 	}
-	return p.Ref + " @ " + short(p.Commit)
+	return refName(p.Ref) + " @ " + short(p.Commit)
 }
 
 // moved names the tags that were made or moved, commits shortened.

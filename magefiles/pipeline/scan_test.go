@@ -263,9 +263,11 @@ func TestRehearseScan(t *testing.T) {
 	w.Product = rehearsed(w.Product)
 	ok(t, w.rehearseScan(t.Context()))
 	ok(t, w.first())
-	ok(t, w.table())
-	if want := "grype: nothing found (made-up database)"; !strings.Contains(w.out.String(), want) {
-		t.Errorf("the table does not say %q:\n%s", want, w.out)
+	ok(t, w.tables())
+	for _, part := range []string{"scan (made-up database)", "grype: nothing found"} {
+		if !strings.Contains(w.out.String(), part) {
+			t.Errorf("the tables do not say %q:\n%s", part, w.out)
+		}
 	}
 }
 

@@ -52,11 +52,7 @@ func (r *rehearsal) scanned(id string) (string, error) {
 		if e.Kind != record.Scan {
 			continue
 		}
-		said := strings.TrimPrefix(e.Name, scanName("")) + ": " + e.Summary
-		if r.Database != "" {
-			said += " (made-up database)"
-		}
-		out = append(out, said)
+		out = append(out, strings.TrimPrefix(e.Name, scanName(""))+": "+e.Summary)
 	}
 	return or(strings.Join(out, ", "), "no"), nil
 }
