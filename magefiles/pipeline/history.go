@@ -244,9 +244,17 @@ func (m *maintainer) prepare(ctx context.Context, v decide.Version) {
 		}
 		return m.act(ctx, "prepare "+v.Tag(), func(ctx context.Context) (commit, signed, changed string, err error) {
 			done, err := m.Suite.prepare(ctx, v, day)
-			return done.Commit, "", "edits " + strings.Join(done.Files, " "), err
+			return done.Commit, "", edits(done.Files), err
 		})
 	})
+}
+
+// edits names the first of the files.
+func edits(files []string) string {
+	if n := len(files) - 2; n > 0 {
+		return fmt.Sprintf("edits %s and %d more", strings.Join(files[:2], " "), n)
+	}
+	return "edits " + strings.Join(files, " ")
 }
 
 // act does what a maintainer does, as a step of the rehearsal and a row of its
