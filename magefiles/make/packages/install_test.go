@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/kubedoio/rustshare-release/magefiles/make/cargo"
+	"github.com/kubedoio/rustshare-release/magefiles/make/packages"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
@@ -207,17 +208,22 @@ func port(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// versions packs a candidate and its stable release, whose settings differ by
-// default, and says which port the operator then sets.
-func versions(t testing.TB) (candidate, stable string, first, changed int) {
+// versions packs a candidate and its stable release in one format, whose settings
+// differ by default, and says which port the operator then sets. Without a signer
+// they are not signed.
+func versions(t testing.TB, f product.PackageFormat, s *packages.Signer) (candidate, stable string, first, changed int) {
 	t.Helper()
 	first, changed = port(t), port(t)
 	content := built(t)
-	a := prepare(t, server(first), "v0.4.0-rc.1", content)
-	p := server(first)
-	p.Packages.Service.Settings[0].About = "Where it listens."
-	b := prepare(t, p, "v0.4.0", content)
-	return a.export(t), b.export(t), first, changed
+	pack := func(tag, about string) string {
+		p := server(first)
+		p.Packages.Formats = []product.PackageFormat{f}
+		p.Packages.Service.Settings[0].About = about
+		m := prepare(t, p, tag, content)
+		m.in.Signer = s
+		return m.export(t)
+	}
+	return pack("v0.4.0-rc.1", "Address and port."), pack("v0.4.0", "Where it listens."), first, changed
 }
 
 const env = "/etc/tiny/tiny.env"
@@ -231,7 +237,7 @@ func (s system) operate(port int) string {
 
 func TestDeb(t *testing.T) {
 	s := debian(t)
-	candidate, stable, first, other := versions(t)
+	candidate, stable, first, other := versions(t, product.Deb, nil)
 	const unit = "/usr/lib/systemd/system/tiny.service"
 	said := s.run("dpkg", "-i", s.take(filepath.Join(candidate, "tiny_0.4.0.rc.1_amd64.deb")))
 	t.Log(said)
@@ -279,7 +285,7 @@ func TestDeb(t *testing.T) {
 func TestRPM(t *testing.T) {
 	s := debian(t)
 	program := tool(t, "rpm")
-	candidate, stable, first, other := versions(t)
+	candidate, stable, first, other := versions(t, product.RPM, nil)
 	const unit = "/usr/lib/systemd/system/tiny.service"
 	rpm := func(args ...string) string {
 		// Nothing provides what it depends on: the root's packages are dpkg's.
@@ -313,7 +319,7 @@ func TestPacman(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("not root: pacman installs for root only; run the tests as root")
 	}
-	candidate, stable, _, other := versions(t)
+	candidate, stable, _, other := versions(t, product.Arch, nil)
 	s := system{t, t.TempDir()}
 	ok(t, os.MkdirAll(filepath.Join(s.root, "var/lib/pacman"), 0o755))
 	config := filepath.Join(t.TempDir(), "pacman.conf")

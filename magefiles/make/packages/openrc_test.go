@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
 // standIns take the words that Alpine's adduser and addgroup take, which Debian's
@@ -27,7 +29,7 @@ exec useradd --system --no-create-home --home-dir "$5" --shell "$7" --gid "$9" "
 func TestAPK(t *testing.T) {
 	s := debian(t)
 	bsdtar := tool(t, "bsdtar")
-	_, stable, first, other := versions(t)
+	_, stable, first, other := versions(t, product.APK, nil)
 	for name, text := range standIns {
 		ok(t, os.WriteFile(filepath.Join(s.root, "usr/local/sbin", name), []byte(text), 0o755))
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 )
 
 // boot makes a root the system of a systemd: in namespaces of its own, with the
@@ -100,7 +102,7 @@ func (b booted) run(args ...string) string {
 // it at an upgrade, and stop it at the removal.
 func TestSystemd(t *testing.T) {
 	s := debian(t)
-	candidate, stable, first, other := versions(t)
+	candidate, stable, first, other := versions(t, product.Deb, nil)
 	old := s.take(filepath.Join(candidate, "tiny_0.4.0.rc.1_amd64.deb"))
 	b := s.boots()
 	b.run("dpkg", "-i", old)
