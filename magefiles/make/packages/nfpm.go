@@ -45,6 +45,9 @@ func about(p product.Product, v Version, t product.Target, f product.PackageForm
 		MTime: mtime, DisableGlobbing: true,
 	}
 	info.Depends = slices.Clone(k.Depends[f])
+	if f == product.RPM {
+		info.Depends = append(info.Depends, "/bin/sh") // for the scripts, as rpmbuild adds it
+	}
 	switch f {
 	case product.Deb:
 		info.Description = p.Description + "\n" + long(p)
