@@ -7,6 +7,15 @@
 # small programs that Alpine has in the place of GNU's.
 ROOT_PACKAGES=systemd,adduser,openrc,busybox-static
 
+# Debian has no apk. This one makes roots of Alpine's packages.
+APKO="apko chainguard.dev/apko v0.30.0"
+
+install_apko() {
+  local name module version
+  read -r name module version <<<"$APKO"
+  go_module "$name" "$module" "$version" . "-X sigs.k8s.io/release-utils/version.gitVersion=$version" ''
+}
+
 debian_root() { echo "$CACHE/roots/debian-$(codename).tar"; }
 
 install_roots() {

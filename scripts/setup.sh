@@ -11,8 +11,8 @@
 #   sigstore Fulcio, a timestamp authority and a Rekor log, for keyless signing
 #            that needs nobody else
 #   forge    Gitea and the runner of its Actions, which tests publish to
-#   packaging what installs and judges packages: rpm, dnf, pacman, lintian, rpmlint,
-#            and a small Debian to install them in
+#   packaging what installs and judges packages: rpm, dnf, pacman, apko, lintian,
+#            rpmlint, and a small Debian to install them in
 #   docker   an Engine that answers, and the compose plugin
 #   images   docker, and the images that the product's compose files want; where no
 #            registry has them, stand-ins made from packages. Prints SERVICE=IMAGE
@@ -295,6 +295,7 @@ install_admission() {
 
 install_packaging() {
   packages curl wget openssl jq gpg gpgv binutils rpm dnf rpmlint lintian debsigs debootstrap dash busybox-static python3 zstd faketime libarchive-tools
+  install_apko
   install_roots
 }
 
@@ -332,7 +333,7 @@ install_lint() {
 
 tool_path() {
   local line name version
-  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY" "$GH" "$KYVERNO"; do
+  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY" "$GH" "$KYVERNO" "$APKO"; do
     read -r name _ version <<<"$line"
     if [ "$name" = "$1" ]; then
       echo "$BIN/$name-$version"

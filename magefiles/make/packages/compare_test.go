@@ -3,41 +3,12 @@ package packages_test
 import (
 	"cmp"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-	"testing"
 )
 
-// Debian has no apk, and its pacman comes without vercmp, so their rules are
-// written down here; pacman itself is asked in [TestPacman].
-
-var (
-	apkForm   = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)*)(?:_([a-z]+)([0-9]*))?$`)
-	apkSuffix = []string{"alpha", "beta", "pre", "rc", "", "cvs", "svn", "git", "hg", "p"}
-)
-
-// apkCompare follows apk-package(5): numbers, then a suffix, of which those up to
-// rc come before none.
-func apkCompare(t testing.TB, a, b string) int {
-	t.Helper()
-	parse := func(s string) (numbers []int, suffix, n int) {
-		m := apkForm.FindStringSubmatch(s)
-		if m == nil || !slices.Contains(apkSuffix, m[2]) {
-			t.Fatalf("%q is no version of apk", s)
-		}
-		for part := range strings.SplitSeq(m[1], ".") {
-			v, err := strconv.Atoi(part)
-			ok(t, err)
-			numbers = append(numbers, v)
-		}
-		n, _ = strconv.Atoi(m[3])
-		return numbers, slices.Index(apkSuffix, m[2]), n
-	}
-	an, as, ac := parse(a)
-	bn, bs, bc := parse(b)
-	return cmp.Or(slices.Compare(an, bn), cmp.Compare(as, bs), cmp.Compare(ac, bc))
-}
+// Debian's pacman comes without vercmp, so its rules are written down here; pacman
+// itself is asked in [TestPacman].
 
 var alpmPart = regexp.MustCompile(`[0-9]+|[a-zA-Z]+`)
 

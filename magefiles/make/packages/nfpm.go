@@ -45,8 +45,8 @@ func about(p product.Product, v Version, t product.Target, f product.PackageForm
 		MTime: mtime, DisableGlobbing: true,
 	}
 	info.Depends = slices.Clone(k.Depends[f])
-	if f == product.RPM {
-		info.Depends = append(info.Depends, "/bin/sh") // for the scripts, as rpmbuild adds it
+	if f == product.RPM || f == product.APK {
+		info.Depends = append(info.Depends, "/bin/sh") // for the scripts, as rpmbuild and abuild add it
 	}
 	switch f {
 	case product.Deb:

@@ -57,8 +57,8 @@ var rising = []string{
 	"0.4.0-rc.0", "0.4.0-rc.1", "0.4.0-rc.2", "0.4.0-rc.10", "0.4.0", "0.4.1-rc.1", "0.4.1", "0.10.0-rc.1", "0.10.0", "1.0.0",
 }
 
-// TestOrder asks what each format compares with: dpkg, rpm, and the rules of apk
-// and pacman.
+// TestOrder asks what formats compare with: dpkg, rpm, and the rules of pacman.
+// [TestAPKOrder] asks apko.
 func TestOrder(t *testing.T) {
 	dpkg, rpm := tool(t, "dpkg"), tool(t, "rpm")
 	judges := map[product.PackageFormat]func(a, b string) bool{
@@ -68,7 +68,6 @@ func TestOrder(t *testing.T) {
 			ok(t, err)
 			return string(out) == "-1\n"
 		},
-		product.APK:  func(a, b string) bool { return apkCompare(t, a, b) < 0 },
 		product.Arch: func(a, b string) bool { return alpmCompare(a, b) < 0 },
 	}
 	for f, less := range judges {
