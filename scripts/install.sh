@@ -22,6 +22,10 @@ key=''
 stable_workflows=''
 candidate_workflows=''
 issuer=''
+# Where that is not the public Sigstore: the authorities and logs that count, as
+# its trusted root in JSON, and what cosign has to be told of them.
+trusted_root=''
+instance=''
 # --- end ---
 
 usage() {
@@ -34,7 +38,8 @@ Installs $command of $product; VERSION is like 0.4.0, or nothing for the latest 
   --prefix PREFIX     default: /usr/local
   --from URL          a mirror of $repository; https
   --key FILE          the public key to trust, in place of the one in this script
-  --trusted-root FILE what a release without a key is held against; default: the public Sigstore
+  --trusted-root FILE what a release without a key is held against, in place of what is in this script
+                      (default: the public Sigstore)
   --verifier NAME     cosign or openssl; default: cosign where it is installed
   --allow-downgrade   replace a later version, or one that cannot be told
   --allow-withdrawn   install a version whose makers say not to use it
@@ -121,7 +126,12 @@ verify() {
         *) workflows=$stable_workflows ;;
       esac
       [ -n "$workflows$key" ] || die "no workflow is known that may sign $tag"
+      if [ -z "$root" ] && [ -n "$trusted_root" ]; then
+        root="$work/trusted_root.json"
+        printf '%s\n' "$trusted_root" >"$root"
+      fi
       [ -z "$root" ] || set -- --trusted-root "$root"
+      for flag in $instance; do set -- "$@" "$flag"; done
       for workflow in $workflows; do
         accepts --certificate-identity "$workflow@refs/tags/$tag" --certificate-oidc-issuer "$issuer" "$@" && return 0
       done

@@ -13,8 +13,8 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/publish/forge"
 )
 
-// installer adds install.sh to the bundle, with the key and the identities that
-// the checkout pins: a function of the commit.
+// installer adds install.sh to the bundle, with the key, the identities and the
+// trusted root that the checkout pins: a function of the commit.
 func (s *Suite) installer(b *bundle.Bundle) error {
 	if s.Product.Install == nil {
 		return nil
@@ -33,6 +33,12 @@ func (s *Suite) installer(b *bundle.Bundle) error {
 	}
 	if k := s.Product.Trust.Keyless; k != nil {
 		t.Issuer = k.Issuer
+		if file := s.pinnedRoot(*k); file != "" {
+			var err error
+			if t.Root, err = trustedRoot(file); err != nil {
+				return err
+			}
+		}
 		for _, i := range k.Identities {
 			if i.Workflow == "" {
 				continue

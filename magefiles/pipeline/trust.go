@@ -22,6 +22,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/retry"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
+	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/verify"
 	"github.com/kubedoio/rustshare-release/magefiles/publish/registry"
@@ -48,15 +49,19 @@ func (s *Suite) trust() (verify.Trust, error) {
 		}
 	}
 	if k := s.Product.Trust.Keyless; k != nil {
-		t.Keyless = verify.KeylessOf(s.Product, func() ([]byte, error) {
-			file := s.inCheckout(k.TrustedRoot)
-			if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) && k.Services.Fulcio == "" {
-				file = "" // the public good instance's own
-			}
-			return trustedRoot(file)
-		})
+		t.Keyless = verify.KeylessOf(s.Product, func() ([]byte, error) { return trustedRoot(s.pinnedRoot(*k)) })
 	}
 	return t, nil
+}
+
+// pinnedRoot is the file with the trusted root that the checkout pins; "" for
+// the public good instance's own.
+func (s *Suite) pinnedRoot(k product.Keyless) string {
+	file := s.inCheckout(k.TrustedRoot)
+	if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) && k.Services.Fulcio == "" {
+		return ""
+	}
+	return file
 }
 
 // inCheckout gives the path of a file of the checkout; "" stays.

@@ -1,13 +1,18 @@
 // Package installer makes install.sh, the script that installs a release's
 // binary after it has verified it: the suite's own script with a product's
-// values and the key or identity that it trusts. It knows bundle and product.
+// values and the key or identity that it trusts. It knows bundle and product,
+// and reads Sigstore's trusted roots.
 package installer
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
@@ -26,6 +31,9 @@ type Trust struct {
 	// Stable and Candidate are the URIs of the workflows that sign such releases,
 	// without a ref. One of them may be empty.
 	Stable, Candidate []string
+	// Root is the pinned trusted root in JSON; nil stands for the public
+	// Sigstore's, which cosign looks up.
+	Root []byte
 }
 
 // Write adds the script to the bundle's files, where the product wants one.
@@ -63,6 +71,10 @@ func Render(p product.Product, t Trust) (string, error) {
 	if !ok || !closed {
 		return "", fmt.Errorf("the suite's scripts/%s has no block between %q and %q", Name, begin, end)
 	}
+	trusted, instance, err := pinned(t.Root)
+	if err != nil {
+		return "", fmt.Errorf("reading the trusted root: %w", err)
+	}
 	page := cmp.Or(p.Forge.URL, p.Source)
 	assets := map[string]string{}
 	for _, target := range p.Cargo.Targets {
@@ -78,6 +90,7 @@ func Render(p product.Product, t Trust) (string, error) {
 		{"asset_x86_64", assets["amd64"]}, {"asset_aarch64", assets["arm64"]},
 		{"key", strings.TrimSpace(string(t.Key))},
 		{"stable_workflows", strings.Join(t.Stable, " ")}, {"candidate_workflows", strings.Join(t.Candidate, " ")}, {"issuer", t.Issuer},
+		{"trusted_root", trusted}, {"instance", instance},
 	} {
 		// Quoted whatever it is: a script that was cut short inside does not parse.
 		fmt.Fprintf(&out, "%s='%s'\n", v[0], strings.ReplaceAll(v[1], "'", `'\''`))
@@ -85,4 +98,35 @@ func Render(p product.Product, t Trust) (string, error) {
 	out.WriteString(end)
 	out.WriteString(after)
 	return out.String(), nil
+}
+
+// pinned gives a trusted root on one line, and the flags that tell cosign what
+// its instance has. What the root names has to be there, and nothing else can be.
+func pinned(text []byte) (line, flags string, err error) {
+	if text == nil {
+		return "", "", nil
+	}
+	material, err := root.NewTrustedRootFromJSON(text)
+	if err != nil {
+		return "", "", fmt.Errorf("it is not Sigstore's trusted_root.json: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Compact(&out, text); err != nil {
+		return "", "", err
+	}
+	stamps, logs := len(material.TimestampingAuthorities()) > 0, len(material.RekorLogs()) > 0
+	if !stamps && !logs {
+		return "", "", errors.New("it names neither a timestamp authority nor a log: nothing could say when a certificate was used, which is valid for minutes")
+	}
+	var found []string
+	if stamps {
+		found = append(found, "--use-signed-timestamps")
+	}
+	if !logs {
+		found = append(found, "--insecure-ignore-tlog")
+	}
+	if len(material.CTLogs()) == 0 {
+		found = append(found, "--insecure-ignore-sct")
+	}
+	return out.String(), strings.Join(found, " "), nil
 }
