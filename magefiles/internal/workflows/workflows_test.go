@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -252,6 +253,37 @@ func TestEvidence(t *testing.T) {
 	}
 	if tried < 5 {
 		t.Errorf("only %d jobs that try an image were found", tried)
+	}
+}
+
+// TestCodeScanning: whatever scans a release uploads what was found, also where
+// it stopped the release; no other job may write findings.
+func TestCodeScanning(t *testing.T) {
+	const right = "security-events"
+	found, _ := files(t, sample)
+	scanning := 0
+	for _, path := range found {
+		for name, j := range parse(t, read(t, path)).Jobs {
+			var scans, uploads bool
+			for _, s := range j.Steps {
+				for _, c := range mageCalls(s.Run) {
+					scans = scans || slices.Contains([]string{"release:edge", "release:publish"}, c.target)
+				}
+				if strings.HasPrefix(s.Uses, "github/codeql-action/upload-sarif@") {
+					want := map[string]any{"sarif_file": "dist/scans", "category": "image"}
+					uploads = scans && s.If == "always() && hashFiles('dist/scans/**/*.sarif') != ''" && reflect.DeepEqual(s.With, want)
+				}
+			}
+			if writes := (*j.Permissions)[right] == "write"; uploads != scans || writes != scans {
+				t.Errorf("%s: job %s scans a release: %t; uploads dist/scans after that: %t; may write %s: %t", path, name, scans, uploads, right, writes)
+			}
+			if scans {
+				scanning++
+			}
+		}
+	}
+	if scanning != 4 {
+		t.Errorf("%d jobs that scan a release were found", scanning)
 	}
 }
 

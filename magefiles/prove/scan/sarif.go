@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -10,7 +11,7 @@ import (
 // SARIF gives a decision as SARIF 2.1.0, for code scanning: a rule for each
 // vulnerability, a result for each package that has it, at the file that pins
 // the package. What an exception allows is a result with a suppression. The same
-// report and decision give the same bytes.
+// report and decision give the same bytes, with all that GitHub wants to see.
 func SARIF(r Report, d Decision, pinned func(purl string) string) ([]byte, error) {
 	run := sarifRun{Results: []sarifResult{}}
 	driver := &run.Tool.Driver
@@ -18,15 +19,17 @@ func SARIF(r Report, d Decision, pinned func(purl string) string) ([]byte, error
 	driver.Rules = []sarifRule{}
 	for _, v := range d.Verdicts {
 		if !slices.ContainsFunc(driver.Rules, func(o sarifRule) bool { return o.ID == v.ID }) {
-			rule := sarifRule{ID: v.ID, HelpURI: v.Source, Short: sarifText{or(firstLine(v.Title), v.ID)}}
+			title := sarifText{or(firstLine(v.Title), v.ID)}
+			rule := sarifRule{ID: v.ID, HelpURI: v.Source, Short: title, Full: title, Help: sarifText{or(v.Source, v.ID)}}
 			rule.Properties.Severity = score(v.Severity)
-			rule.Properties.Tags = append([]string{"security", "vulnerability"}, v.Aliases...)
+			tags := append([]string{"security", "vulnerability"}, v.Aliases...)
+			rule.Properties.Tags = tags[:min(len(tags), maxTags)]
 			driver.Rules = append(driver.Rules, rule)
 		}
 		result := sarifResult{
 			Rule: v.ID, Level: level(v.Severity),
 			Message:      sarifText{fmt.Sprintf("%s %s has %s (%s); %s. Decision: %s.", v.Name, v.Version, v.ID, v.Severity, fixed(v.Finding), v)},
-			Fingerprints: map[string]string{"package/v1": v.ID + ":" + v.Package},
+			Fingerprints: map[string]string{"primaryLocationLineHash": fingerprint(v.Finding)},
 		}
 		var at sarifLocation
 		at.Physical.Artifact.URI = pinned(v.Package)
@@ -42,6 +45,15 @@ func SARIF(r Report, d Decision, pinned func(purl string) string) ([]byte, error
 		Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run},
 	}, "", "  ")
 	return append(out, '\n'), err
+}
+
+// maxTags is how many GitHub takes of a rule.
+const maxTags = 20
+
+// fingerprint stands for a line in what GitHub knows a finding by again: all of
+// them are at the first one.
+func fingerprint(f Finding) string {
+	return fmt.Sprintf("%x:1", sha256.Sum256([]byte(f.ID+" "+f.Package)))
 }
 
 func fixed(f Finding) string {
@@ -99,6 +111,8 @@ type sarifText struct {
 type sarifRule struct {
 	ID         string    `json:"id"`
 	Short      sarifText `json:"shortDescription"`
+	Full       sarifText `json:"fullDescription"`
+	Help       sarifText `json:"help"`
 	HelpURI    string    `json:"helpUri,omitempty"`
 	Properties struct {
 		Severity string   `json:"security-severity"`
