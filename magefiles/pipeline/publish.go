@@ -142,13 +142,9 @@ func differs(ctx context.Context, b *bundle.Bundle, reg *registry.Registry, thei
 	if err != nil {
 		return ""
 	}
-	list, err := image.Diff(mine, other)
+	said, err := image.Diff(ctx, mine, other)
 	if err != nil {
 		return ""
-	}
-	var said []string
-	for _, d := range list {
-		said = append(said, d.String())
 	}
 	return strings.Join(said, "; ")
 }

@@ -48,6 +48,10 @@ func (d *differ) elf(at []string, a, b *io.SectionReader, _ int) error {
 		if off < 0 {
 			continue
 		}
+		if p, q := texts(s.SectionReader), texts(o.SectionReader); s.name == ".comment" && p != q {
+			d.tell(at, "section "+s.name, p, q)
+			continue
+		}
 		if err := d.bytesAt(at, "section "+s.name+" at", s.SectionReader, o.SectionReader, off); err != nil {
 			return err
 		}
@@ -58,6 +62,14 @@ func (d *differ) elf(at []string, a, b *io.SectionReader, _ int) error {
 		}
 	}
 	return nil
+}
+
+// texts gives the strings of a section: compilers and linkers write into
+// .comment who they are.
+func texts(r *io.SectionReader) string {
+	const long = 4 << 10
+	parts := bytes.FieldsFunc(head(r, long), func(c rune) bool { return c == 0 })
+	return cut(printable(bytes.Join(parts, []byte(" + "))))
 }
 
 func rank(name string) int {

@@ -1,14 +1,14 @@
 package image
 
 import (
-	"archive/tar"
 	"bytes"
-	"crypto/sha256"
-	"debug/elf"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"github.com/kubedoio/rustshare-release/magefiles/bundle"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/filediff"
 )
 
 // Open gives the bundle's image index, for whoever wants to read it as an
@@ -35,42 +36,14 @@ func Open(b *bundle.Bundle) (v1.ImageIndex, error) {
 	return all.ImageIndex(d.Digest)
 }
 
-// Difference is one thing in which two image indexes differ.
-type Difference struct {
-	// Platform is empty for the index itself.
-	Platform string
-	// What is a field of the config such as "config.User", an annotation, a
-	// layer by its name, a file in a layer, or "toolchain": the compilers that
-	// the binary names in its .comment section.
-	What string
-	// A and B are the two values; "" where one side has none.
-	A, B string
-}
+// maxTold is how many differences of one layer are told.
+const maxTold = 5
 
-func (d Difference) String() string {
-	at := d.What
-	if d.Platform != "" {
-		at = d.Platform + ": " + at
-	}
-	show := func(v string) string {
-		if v == "" {
-			return "nothing"
-		}
-		return v
-	}
-	return fmt.Sprintf("%s is %s here and %s there", at, show(d.A), show(d.B))
-}
-
-// maxFiles is how many files of a layer a comparison names.
-const maxFiles = 5
-
-// Diff says what differs between two image indexes, for people. It reads those
-// layers that differ. No difference means equal content; digests may differ
-// all the same where a manifest was written in another form.
-//
-// The toolchain is read from the binaries themselves: it is in no label, since
-// the image says what it is made of and not what the machine was like.
-func Diff(a, b v1.ImageIndex) ([]Difference, error) {
+// Diff says what differs between two image indexes, a line each, for people. It
+// reads those layers that differ, which lie in the directory for temporary files
+// meanwhile. No difference means equal content; digests may differ all the same
+// where a manifest was written in another form.
+func Diff(ctx context.Context, a, b v1.ImageIndex) ([]string, error) {
 	am, err := a.IndexManifest()
 	if err != nil {
 		return nil, fmt.Errorf("reading an image index: %w", err)
@@ -79,24 +52,30 @@ func Diff(a, b v1.ImageIndex) ([]Difference, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading an image index: %w", err)
 	}
-	out := compare("", flatten("annotations", am.Annotations), flatten("annotations", bm.Annotations))
-	as, bs := platforms(am), platforms(bm)
-	both := maps.Clone(as)
-	maps.Copy(both, bs)
-	for _, p := range slices.Sorted(maps.Keys(both)) {
-		x, inA := as[p]
-		y, inB := bs[p]
-		if !inA || !inB || x.Digest == y.Digest {
-			out = append(out, compare("", map[string]string{"platform " + p: digest(x)}, map[string]string{"platform " + p: digest(y)})...)
-			continue
-		}
-		more, err := diffImages(p, a, b, x.Digest, y.Digest)
-		if err != nil {
-			return nil, fmt.Errorf("comparing the images for %s: %w", p, err)
-		}
-		out = append(out, more...)
+	var d differences
+	if err := d.values(ctx, []string{"index"}, says{Annotations: am.Annotations}, says{Annotations: bm.Annotations}); err != nil {
+		return nil, err
 	}
-	return out, nil
+	as, bs := platforms(am), platforms(bm)
+	for _, p := range slices.Sorted(maps.Keys(joined(as, bs))) {
+		x, y := digest(as[p]), digest(bs[p])
+		switch {
+		case x == y:
+		case x == "" || y == "":
+			d.tell(filediff.Difference{What: "platform " + p, A: x, B: y})
+		default:
+			if err := d.images(ctx, p, a, b, as[p].Digest, bs[p].Digest); err != nil {
+				return nil, fmt.Errorf("comparing the images for %s: %w", p, err)
+			}
+		}
+	}
+	return d, nil
+}
+
+func joined[V any](a, b map[string]V) map[string]V {
+	both := maps.Clone(a)
+	maps.Copy(both, b)
+	return both
 }
 
 func digest(d v1.Descriptor) string {
@@ -116,48 +95,55 @@ func platforms(m *v1.IndexManifest) map[string]v1.Descriptor {
 	return out
 }
 
-// side is one of the two images.
-type side struct {
-	image  v1.Image
-	fields map[string]string
-	// layers are descriptors by name, order the names.
-	layers map[string]v1.Descriptor
-	order  []string
-}
+// differences are collected, a line each.
+type differences []string
 
-func diffImages(platform string, a, b v1.ImageIndex, da, db v1.Hash) ([]Difference, error) {
+func (d *differences) tell(x filediff.Difference) { *d = append(*d, x.String()) }
+
+func (d *differences) images(ctx context.Context, platform string, a, b v1.ImageIndex, da, db v1.Hash) error {
 	x, err := readSide(a, da)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	y, err := readSide(b, db)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out := compare(platform, x.fields, y.fields)
-	names := slices.Clone(x.order)
-	for _, n := range y.order {
-		if !slices.Contains(names, n) {
-			names = append(names, n)
-		}
+	at := []string{platform}
+	if err := d.values(ctx, at, x.says, y.says); err != nil {
+		return err
 	}
-	for _, n := range names {
-		p, q := x.layers[n], y.layers[n]
-		if p.Digest == q.Digest {
-			continue
-		}
+	news := slices.DeleteFunc(y.order, func(n string) bool { return slices.Contains(x.order, n) })
+	for _, n := range append(x.order, news...) {
 		what := "layer " + n
-		out = append(out, Difference{platform, what, digest(p), digest(q)})
-		if digest(p) == "" || digest(q) == "" {
-			continue
+		p, q := digest(x.layers[n]), digest(y.layers[n])
+		switch {
+		case p == q:
+		case p == "" || q == "":
+			d.tell(filediff.Difference{At: at, What: what, A: p, B: q})
+		default:
+			if err := d.layers(ctx, append(at, what), x.image, y.image, x.layers[n].Digest, y.layers[n].Digest); err != nil {
+				return fmt.Errorf("comparing %s: %w", what, err)
+			}
 		}
-		more, err := diffLayers(platform, what, x.image, y.image, p.Digest, q.Digest)
-		if err != nil {
-			return nil, fmt.Errorf("comparing %s: %w", what, err)
-		}
-		out = append(out, more...)
 	}
-	return out, nil
+	return nil
+}
+
+// says is what an index or an image says of itself: the config, but for what
+// the layers tell, and the annotations.
+type says struct {
+	*v1.ConfigFile
+	Annotations map[string]string `json:"annotations,omitempty"`
+}
+
+// side is one of the two images.
+type side struct {
+	image v1.Image
+	says  says
+	// layers are descriptors by name, order the names.
+	layers map[string]v1.Descriptor
+	order  []string
 }
 
 func readSide(index v1.ImageIndex, h v1.Hash) (side, error) {
@@ -181,132 +167,74 @@ func readSide(index v1.ImageIndex, h v1.Hash) (side, error) {
 		s.layers[n] = m.Layers[i]
 		s.order = append(s.order, n)
 	}
-	bare := c.DeepCopy()
-	bare.RootFS, bare.History = v1.RootFS{}, nil // the layers tell
-	s.fields = flatten("", bare)
-	maps.Copy(s.fields, flatten("annotations", m.Annotations))
+	s.says = says{c.DeepCopy(), m.Annotations}
+	s.says.RootFS, s.says.History = v1.RootFS{}, nil
 	return s, nil
 }
 
-func diffLayers(platform, what string, a, b v1.Image, da, db v1.Hash) ([]Difference, error) {
-	x, err := readLayer(a, da)
+func (d *differences) layers(ctx context.Context, at []string, a, b v1.Image, da, db v1.Hash) error {
+	x, done, err := spool(a, da)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	y, err := readLayer(b, db)
+	defer done()
+	y, done, err := spool(b, db)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var files []Difference
-	for _, d := range compare(platform, x.files, y.files) {
-		d.What = what + ", " + d.What
-		files = append(files, d)
-	}
-	if more := len(files) - maxFiles; more > 0 {
-		files = files[:maxFiles]
-		files = append(files, Difference{platform, fmt.Sprintf("%s: and %d more", what, more), "other", "other"})
-	}
-	return append(compare(platform, x.tools, y.tools), files...), nil
+	defer done()
+	return d.compare(ctx, at, x, y, maxTold)
 }
 
-type contents struct {
-	// files are summaries by name; tools hold "toolchain" where there is an
-	// executable that names its compilers.
-	files, tools map[string]string
-}
-
-// maxExecutable bounds what is held in memory to look for a toolchain.
-const maxExecutable = 256 << 20
-
-func readLayer(img v1.Image, h v1.Hash) (contents, error) {
-	c := contents{map[string]string{}, map[string]string{}}
+// spool puts a layer, as it is packed, into a file that has no name any more.
+func spool(img v1.Image, h v1.Hash) (content *io.SectionReader, done func(), err error) {
 	l, err := img.LayerByDigest(h)
 	if err != nil {
-		return c, err
+		return nil, nil, err
 	}
-	r, err := l.Uncompressed()
+	from, err := l.Compressed()
 	if err != nil {
-		return c, err
+		return nil, nil, err
 	}
-	defer r.Close() //nolint:errcheck // only read
-	for t := tar.NewReader(r); ; {
-		e, err := t.Next()
-		if err == io.EOF {
-			return c, nil
-		}
-		if err != nil {
-			return c, err
-		}
-		sum := sha256.New()
-		to := io.Writer(sum)
-		var whole bytes.Buffer
-		if e.Mode&0o111 != 0 && e.Size <= maxExecutable {
-			to = io.MultiWriter(sum, &whole)
-		}
-		if _, err := io.Copy(to, t); err != nil {
-			return c, err
-		}
-		c.files[e.Name] = fmt.Sprintf("%d bytes, sha256 %.12x…, mode %04o, owner %d:%d, time %d%s",
-			e.Size, sum.Sum(nil), e.Mode, e.Uid, e.Gid, e.ModTime.Unix(), e.Linkname)
-		if tools := toolchain(whole.Bytes()); tools != "" {
-			c.tools["toolchain"] = tools
-		}
+	defer from.Close() //nolint:errcheck // only read
+	f, err := os.CreateTemp("", "layer-*")
+	if err != nil {
+		return nil, nil, err
 	}
+	done = func() { _ = f.Close() }
+	n, err := io.Copy(f, from)
+	if err = errors.Join(err, os.Remove(f.Name())); err != nil {
+		done()
+		return nil, nil, err
+	}
+	return io.NewSectionReader(f, 0, n), done, nil
 }
 
-// toolchain gives what compilers and linkers wrote into an ELF file's .comment
-// section.
-func toolchain(content []byte) string {
-	f, err := elf.NewFile(bytes.NewReader(content))
+// values compares two values by their JSON form.
+func (d *differences) values(ctx context.Context, at []string, a, b says) error {
+	x, err := json.Marshal(a)
 	if err != nil {
-		return ""
+		return err
 	}
-	s := f.Section(".comment")
-	if s == nil {
-		return ""
-	}
-	text, err := s.Data()
+	y, err := json.Marshal(b)
 	if err != nil {
-		return ""
+		return err
 	}
-	parts := strings.FieldsFunc(string(text), func(r rune) bool { return r == 0 })
-	return strings.Join(parts, " + ")
+	return d.compare(ctx, at, io.NewSectionReader(bytes.NewReader(x), 0, int64(len(x))), io.NewSectionReader(bytes.NewReader(y), 0, int64(len(y))), 0)
 }
 
-// compare gives the differences of two flat sets of values, by name.
-func compare(platform string, a, b map[string]string) []Difference {
-	both := maps.Clone(a)
-	maps.Copy(both, b)
-	var out []Difference
-	for _, k := range slices.Sorted(maps.Keys(both)) {
-		if a[k] != b[k] {
-			out = append(out, Difference{platform, k, a[k], b[k]})
-		}
+// compare tells the first differences of two contents, and counts the others.
+func (d *differences) compare(ctx context.Context, at []string, a, b *io.SectionReader, most int) error {
+	r, err := filediff.Compare(ctx, a, b, filediff.Options{Most: most})
+	if err != nil {
+		return err
 	}
-	return out
-}
-
-// flatten gives the leaves of a value's JSON form by their dotted paths; lists
-// count as leaves.
-func flatten(at string, v any) map[string]string {
-	out := map[string]string{}
-	text, err := json.Marshal(v)
-	if err != nil { // plain data
-		return out
+	for _, x := range r.Differences {
+		x.At = slices.Concat(at, x.At)
+		d.tell(x)
 	}
-	var walk func(at string, raw json.RawMessage)
-	walk = func(at string, raw json.RawMessage) {
-		var object map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &object); err == nil && object != nil {
-			for k, child := range object {
-				walk(strings.TrimPrefix(at+"."+k, "."), child)
-			}
-			return
-		}
-		if value := string(raw); value != "null" {
-			out[at] = value
-		}
+	if r.More > 0 {
+		*d = append(*d, fmt.Sprintf("%s: and %d more", strings.Join(at, " → "), r.More))
 	}
-	walk(at, text)
-	return out
+	return nil
 }
