@@ -104,6 +104,14 @@ whole() {
   esac
 }
 
+# forget unsets the variables from which cosign would take what to trust and what
+# to do without.
+forget() {
+  for name in $(env | grep -E '^(COSIGN|SIGSTORE|TUF)_[A-Z0-9_]*=' | cut -d= -f1); do
+    unset "$name"
+  done
+}
+
 # accepts asks cosign about the list.
 accepts() {
   cosign verify-blob --new-bundle-format --bundle "$list.sigstore.json" "$@" "$list" >"$work/said" 2>&1 </dev/null
@@ -113,6 +121,7 @@ accepts() {
 verify() {
   list="$work/SHA256SUMS"
   if [ "$verifier" = cosign ]; then
+    forget
     fetch "$files/SHA256SUMS.sigstore.json" "$list.sigstore.json"
     whole SHA256SUMS.sigstore.json "$list.sigstore.json"
     if [ -n "$key" ]; then

@@ -71,6 +71,7 @@ func certified(t *testing.T, i *sigstorekit.Instance) {
 		page   func(p *page)
 		// root is what the script holds, given what the operator names.
 		root, given []byte
+		env         string
 		says        string
 	}{
 		{name: "the tag's own run", signer: by(t, i, right, "v0.2.0"), says: "verified by cosign"},
@@ -81,6 +82,7 @@ func certified(t *testing.T, i *sigstorekit.Instance) {
 		{name: "another instance", signer: by(t, i, right, "v0.2.0"), root: elsewhere, says: refused},
 		{name: "another instance, and the operator names the right one", signer: by(t, i, right, "v0.2.0"), root: elsewhere, given: i.TrustedRoot, says: "verified by cosign"},
 		{name: "an instance with a log of certificates", signer: by(t, i, right, "v0.2.0"), root: having(t, i.TrustedRoot, "ctlogs"), says: refused},
+		{name: "the same, and a variable of cosign that does without", signer: by(t, i, right, "v0.2.0"), root: having(t, i.TrustedRoot, "ctlogs"), env: "COSIGN_INSECURE_IGNORE_SCT=true", says: refused},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			root := i.TrustedRoot
@@ -99,6 +101,9 @@ func certified(t *testing.T, i *sigstorekit.Instance) {
 			for shell, start := range shells(t) {
 				s := start(p)
 				s.link("cosign", testkit.Cosign(t))
+				if tt.env != "" {
+					s.env = append(s.env, tt.env)
+				}
 				args := []string{"--dir", s.dir, "--from", p.server.URL + repository}
 				if tt.given != nil {
 					file := filepath.Join(s.home, "root.json")

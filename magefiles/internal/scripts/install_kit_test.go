@@ -175,6 +175,8 @@ type system struct {
 	dir         string
 	umask       string
 	certificate bool
+	// env is what else stands in the environment.
+	env []string
 }
 
 // shells are those that the script is tried in, by name.
@@ -246,7 +248,7 @@ func (s *system) command(script string, args ...string) *exec.Cmd {
 	args = append(append(s.shell[1:len(s.shell):len(s.shell)], "-s", "--"), args...)
 	cmd := exec.CommandContext(s.t.Context(), "/bin/sh", append([]string{"-c", "umask " + s.umask + "; exec \"$@\"", "sh", s.shell[0]}, args...)...)
 	cmd.Dir, cmd.Stdin = s.home, strings.NewReader(script)
-	cmd.Env = []string{"PATH=" + s.path, "HOME=" + s.home}
+	cmd.Env = append([]string{"PATH=" + s.path, "HOME=" + s.home}, s.env...)
 	if s.certificate {
 		cmd.Env = append(cmd.Env, "CURL_CA_BUNDLE="+s.home+"/ca.pem", "WGETRC="+s.home+"/wgetrc")
 	}
