@@ -103,16 +103,23 @@ func named(list []entry) (map[string]entry, []string) {
 	return out, order
 }
 
-func (d *differ) tar(at []string, a, b *io.SectionReader, depth int) error {
-	x, err := tarEntries(a)
-	if err != nil {
-		return err
+// archive compares archives of one format by their entries.
+func archive(read func(*io.SectionReader) ([]entry, error)) format {
+	return func(d *differ, at []string, a, b *io.SectionReader, depth int) error {
+		x, y, err := both(read, a, b)
+		if err != nil {
+			return err
+		}
+		return d.entries(at, x, y, depth)
 	}
-	y, err := tarEntries(b)
-	if err != nil {
-		return err
+}
+
+// both reads two parts of one format.
+func both[T any](read func(*io.SectionReader) (T, error), a, b *io.SectionReader) (x, y T, err error) {
+	if x, err = read(a); err == nil {
+		y, err = read(b)
 	}
-	return d.entries(at, x, y, depth)
+	return x, y, err
 }
 
 // signs tells whether a tar is the first stream of a signed apk.
@@ -182,19 +189,7 @@ func tarFields(h *tar.Header) [][2]string {
 	}
 }
 
-// ar is the archive of a deb: ar(5), in its common form.
-func (d *differ) ar(at []string, a, b *io.SectionReader, depth int) error {
-	x, err := arEntries(a)
-	if err != nil {
-		return err
-	}
-	y, err := arEntries(b)
-	if err != nil {
-		return err
-	}
-	return d.entries(at, x, y, depth)
-}
-
+// arEntries reads the archive of a deb: ar(5), in its common form.
 func arEntries(r *io.SectionReader) ([]entry, error) {
 	const magic, header = 8, 60
 	var out []entry
@@ -221,19 +216,7 @@ func arEntries(r *io.SectionReader) ([]entry, error) {
 	return out, nil
 }
 
-// cpio is the payload of an rpm: cpio(5), the new ASCII format.
-func (d *differ) cpio(at []string, a, b *io.SectionReader, depth int) error {
-	x, err := cpioEntries(a)
-	if err != nil {
-		return err
-	}
-	y, err := cpioEntries(b)
-	if err != nil {
-		return err
-	}
-	return d.entries(at, x, y, depth)
-}
-
+// cpioEntries reads the payload of an rpm: cpio(5), the new ASCII format.
 func cpioEntries(r *io.SectionReader) ([]entry, error) {
 	const header, maxName = 110, 64 << 10
 	var out []entry

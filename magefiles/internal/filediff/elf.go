@@ -21,11 +21,7 @@ const maxSections = 4096
 
 // elf compares two executables section by section (System V ABI, chapter 4).
 func (d *differ) elf(at []string, a, b *io.SectionReader, _ int) error {
-	x, err := sections(a)
-	if err != nil {
-		return err
-	}
-	y, err := sections(b)
+	x, y, err := both(sections, a, b)
 	if err != nil {
 		return err
 	}

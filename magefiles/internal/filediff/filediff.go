@@ -220,13 +220,13 @@ func kindOf(r *io.SectionReader) (string, format) {
 	case starts("\x28\xb5\x2f\xfd"):
 		return "zstd", (*differ).zstd
 	case starts("!<arch>\n"):
-		return "ar", (*differ).ar
+		return "ar", archive(arEntries)
 	case starts("\xed\xab\xee\xdb"):
 		return "rpm", (*differ).rpm
 	case starts("07070"):
-		return "cpio", (*differ).cpio
+		return "cpio", archive(cpioEntries)
 	case len(h) > tarMagic && bytes.HasPrefix(h[tarMagic:], []byte("ustar")):
-		return "tar", (*differ).tar
+		return "tar", archive(tarEntries)
 	case len(t) > 0 && (t[0] == '{' || t[0] == '['):
 		return "json", (*differ).json
 	}

@@ -178,11 +178,7 @@ const maxJSON = 32 << 20
 
 // json compares two documents by the paths of their values.
 func (d *differ) json(at []string, a, b *io.SectionReader, _ int) error {
-	x, err := decode(a)
-	if err != nil {
-		return err
-	}
-	y, err := decode(b)
+	x, y, err := both(decode, a, b)
 	if err != nil {
 		return err
 	}

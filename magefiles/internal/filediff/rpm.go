@@ -14,11 +14,7 @@ import (
 // rpm compares lead, signature header, header and payload of two packages
 // (RPM 4 package format).
 func (d *differ) rpm(at []string, a, b *io.SectionReader, depth int) error {
-	x, err := splitRPM(a)
-	if err != nil {
-		return err
-	}
-	y, err := splitRPM(b)
+	x, y, err := both(splitRPM, a, b)
 	if err != nil {
 		return err
 	}
