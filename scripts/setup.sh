@@ -20,7 +20,8 @@
 #   browser  Chromium, where there is no Chrome either
 #   lint     shellcheck, golangci-lint and govulncheck
 #   trivy    the scanner of that name
-#   admission Kyverno's command line, which runs admission policies without a cluster
+#   admission Kyverno's command line and policy-controller's tester, which run
+#            admission policies without a cluster
 #   all      all of these (the default)
 #
 #   scripts/setup.sh path NAME           prints where a Go tool lies
@@ -52,8 +53,9 @@ SIGSTORE=(
 # Debian 12's gh knows no attestations.
 GH="gh github.com/cli/cli/v2 v2.83.0"
 TRIVY="trivy github.com/aquasecurity/trivy v0.72.0"
-# Its policies judge images as they do in a cluster.
+# They judge images by their policies as they do in a cluster.
 KYVERNO="kyverno github.com/kyverno/kyverno v1.19.1"
+POLICY_TESTER="policy-tester github.com/sigstore/policy-controller v0.14.0"
 LINT=(
   "golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint v2.15.0"
   "govulncheck golang.org/x/vuln/cmd/govulncheck v1.9.0"
@@ -291,6 +293,8 @@ install_admission() {
   local name module version
   read -r name module version <<<"$KYVERNO"
   go_module "$name" "$module" "$version" ./cmd/cli/kubectl-kyverno "-X github.com/kyverno/kyverno/pkg/version.BuildVersion=${version#v}" ''
+  read -r name module version <<<"$POLICY_TESTER"
+  go_module "$name" "$module" "$version" ./cmd/tester '' ''
 }
 
 install_packaging() {
@@ -333,7 +337,7 @@ install_lint() {
 
 tool_path() {
   local line name version
-  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY" "$GH" "$KYVERNO" "$APKO"; do
+  for line in "${TOOLS[@]}" "${SIGSTORE[@]}" "${FORGE[@]}" "${LINT[@]}" "$COMPOSE" "$S3" "$TRIVY" "$GH" "$KYVERNO" "$POLICY_TESTER" "$APKO"; do
     read -r name _ version <<<"$line"
     if [ "$name" = "$1" ]; then
       echo "$BIN/$name-$version"
