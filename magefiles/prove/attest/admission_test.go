@@ -1,7 +1,6 @@
 package attest_test
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
@@ -35,8 +35,7 @@ func without(b *bundle.Bundle, predicate string) func(v1.Descriptor) bool {
 	}
 }
 
-// Kyverno, with the policy of the documents, admits what we publish and refuses
-// the rest.
+// Kyverno, with the policy for a key, admits what we publish and refuses the rest.
 func TestAdmission(t *testing.T) {
 	kyverno := testkit.Kyverno(t)
 	key := newKey(t)
@@ -51,15 +50,12 @@ func TestAdmission(t *testing.T) {
 		// tag names the image by it, fallback has a registry without the referrers
 		// API, and initial has the image in an init container.
 		tag, fallback, initial bool
-		// policy is another one than that of a key.
-		policy string
 	}{
 		{name: "ours", by: key},
 		{name: "a tag that was not made a digest", by: key, tag: true, says: "does not have a digest"},
 		{name: "ours from a registry without referrers", by: key, fallback: true},
 		{name: "ours at the start", by: key, initial: true},
 		{name: "another key at the start", by: newKey(t), initial: true, says: "not signed by RustShare's release key"},
-		{name: "a key, where an identity is asked for", policy: "kyverno-keyless.yaml", by: key, says: "not signed by RustShare's release workflow"},
 		{name: "unsigned", by: key, skip: func(b *bundle.Bundle) func(v1.Descriptor) bool { return without(b, "") }, says: "not signed by RustShare's release key"},
 		{name: "another key", by: newKey(t), says: "not signed by RustShare's release key"},
 		{name: "no signature", by: key, skip: func(b *bundle.Bundle) func(v1.Descriptor) bool { return without(b, intoto.Signature) }, says: "not signed by RustShare's release key"},
@@ -93,35 +89,76 @@ func TestAdmission(t *testing.T) {
 			if c.initial {
 				containers = "  containers:\n    - {name: other, image: other.example.org/other:1}\n  initContainers:\n    - {name: backend, image: \"" + image + "\"}\n"
 			}
-			text, err := os.ReadFile(filepath.Join(admission, cmp.Or(c.policy, "kyverno-key.yaml")))
-			if err != nil {
-				t.Fatal(err)
-			}
-			policy := strings.ReplaceAll(string(text), "ghcr.io/kubedoio/rustshare-backend", repo.Name())
-			if c.policy == "" {
-				policy = withKey(t, policy, key)
-			}
-			dir := t.TempDir()
-			for name, text := range map[string]string{
-				"policy.yaml": policy,
-				"pod.yaml":    "apiVersion: v1\nkind: Pod\nmetadata: {name: rustshare, namespace: default}\nspec:\n" + containers,
-			} {
-				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			cmd := exec.CommandContext(t.Context(), kyverno, "apply", "policy.yaml", "--resource", "pod.yaml", "--registry", "--remove-color", "--detailed-results", "--table")
-			cmd.Dir = dir
-			cmd.Env = []string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "HTTPS_PROXY=http://127.0.0.1:9"}
-			out, err := cmd.CombinedOutput()
-			if (err == nil) != (c.says == "") || !strings.Contains(string(out), c.says) {
-				t.Errorf("kyverno: %v, want it to say %q\n%s", err, c.says, out)
-			}
-			if verdict := map[bool]string{true: "│ Pass ", false: "│ Fail "}[c.says == ""]; !strings.Contains(string(out), verdict) {
-				t.Errorf("the verdict is not %q:\n%s", verdict, out)
-			}
+			policy := withKey(t, policyFor(t, "kyverno-key.yaml", repo), key)
+			applied(t, kyverno, t.TempDir(), policy, containers).want(t, c.says)
 		})
 	}
+}
+
+// verdict is what an engine makes of an image.
+type verdict struct {
+	admitted bool
+	text     string
+}
+
+// want wants an image admitted, or refused with a sentence.
+func (v verdict) want(t testing.TB, refusal string) {
+	t.Helper()
+	if v.admitted != (refusal == "") || !strings.Contains(v.text, refusal) {
+		t.Errorf("admitted: %t, want it refused with %q\n%s", v.admitted, refusal, v.text)
+	}
+}
+
+// policyFor gives a policy of the documents for images of a repository, with
+// what a user would replace: pairs of a text that is there once and another.
+func policyFor(t testing.TB, file string, repo name.Repository, replaced ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(admission, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := string(text)
+	for i, pairs := 0, append([]string{"ghcr.io/kubedoio/rustshare-backend", repo.Name()}, replaced...); i < len(pairs); i += 2 {
+		if n := strings.Count(policy, pairs[i]); n != 1 {
+			t.Fatalf("%s has %q %d times, want it once", file, pairs[i], n)
+		}
+		policy = strings.Replace(policy, pairs[i], pairs[i+1], 1)
+	}
+	return policy
+}
+
+// applied has Kyverno judge a pod with some containers by a policy. A directory
+// is its home.
+func applied(t testing.TB, kyverno, home, policy, containers string) verdict {
+	t.Helper()
+	args := []string{
+		"apply", put(t, home, "policy.yaml", policy), "--registry", "--remove-color", "--detailed-results", "--table", "--resource",
+		put(t, home, "pod.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: rustshare, namespace: default}\nspec:\n"+containers),
+	}
+	got := ran(t, home, kyverno, args...)
+	if verdict := map[bool]string{true: "│ Pass ", false: "│ Fail "}[got.admitted]; !strings.Contains(got.text, verdict) {
+		t.Errorf("the verdict is not %q:\n%s", verdict, got.text)
+	}
+	return got
+}
+
+// ran runs an engine, with no network but loopback.
+func ran(t testing.TB, home, program string, args ...string) verdict {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd.Env = []string{"HOME=" + home, "PATH=" + os.Getenv("PATH"), "HTTPS_PROXY=http://127.0.0.1:9"}
+	out, err := cmd.CombinedOutput()
+	return verdict{err == nil, string(out)}
+}
+
+// put writes a file and gives its path.
+func put(t testing.TB, dir, name, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // withKey puts a key in place of the one that a policy shows.
