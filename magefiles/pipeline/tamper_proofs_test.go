@@ -97,7 +97,7 @@ func proofRows(g *genuine) []tampering {
 				c.edit(func(b map[string]any) { delete(within(b, "verificationMaterial"), "tlogEntries") })
 			}},
 		{what: "all bundles have the log's entry of another",
-			us:     "no log that the trusted root names has the signature of https://github.com/example/tiny/.github/workflows/release.yml@refs/tags/v0.3.0: transparency log signature does not match",
+			us:     "no log that the trusted root names has the signature of https://github.com/example/tiny/.github/workflows/release.yml@refs/tags/v0.3.0: the proof that comes with it is of another entry",
 			cosign: "failed to verify log inclusion: transparency log signature does not match",
 			ask:    aboutImage,
 			do: func(c *copied) {
@@ -123,7 +123,7 @@ func proofRows(g *genuine) []tampering {
 			ask:    aboutImage,
 			do:     changedStatements},
 		{what: "one byte of each signature is changed",
-			us:     "no log that the trusted root names has the signature of https://github.com/example/tiny/.github/workflows/release.yml@refs/tags/v0.3.0: transparency log signature does not match",
+			us:     "the signature of https://github.com/example/tiny/.github/workflows/release.yml@refs/tags/v0.3.0 does not verify",
 			cosign: "failed to verify log inclusion: transparency log signature does not match",
 			ask:    aboutImage,
 			do: func(c *copied) {

@@ -263,7 +263,9 @@ func heavy(path string) string {
 		"cloud.google.com/go":                       "a cloud's SDK",
 		"github.com/aws/":                           "a cloud's SDK",
 		"github.com/Azure/":                         "a cloud's SDK",
-		"k8s.io/":                                   "a cluster's SDK",
+		"k8s.io/api":                                "a cluster's SDK",
+		"k8s.io/apimachinery":                       "a cluster's SDK",
+		"k8s.io/client-go":                          "a cluster's SDK",
 		"github.com/open-policy-agent":              "a policy language",
 		"modernc.org/sqlite":                        "a database in Go",
 	} {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
+	"github.com/transparency-dev/merkle/proof"
 
 	"github.com/kubedoio/rustshare-release/magefiles/decide"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/intoto"
@@ -123,19 +125,25 @@ func (c *certificates) bundle(b *sgbundle.Bundle, cert *x509.Certificate, conten
 		artifact = sgverify.WithArtifact(bytes.NewReader(content))
 	}
 	if _, err := c.verifier.Verify(b, sgverify.NewPolicy(artifact, sgverify.WithoutIdentitiesUnsafe())); err != nil {
-		return signer{}, c.explain(b, cert, is, err)
+		return signer{}, c.explain(b, cert, is, content, err)
 	}
 	return c.identify(is)
 }
 
 // explain says why a bundle does not verify.
-func (c *certificates) explain(b *sgbundle.Bundle, cert *x509.Certificate, is certificate.Summary, err error) error {
+func (c *certificates) explain(b *sgbundle.Bundle, cert *x509.Certificate, is certificate.Summary, content []byte, err error) error {
 	who := is.SubjectAlternativeName
 	if _, err := sgverify.VerifyLeafCertificate(cert.NotBefore, cert, c.root); err != nil {
 		return c.stranger(cert, is)
 	}
+	if failed := c.signs(b, content); failed != nil {
+		return fmt.Errorf("the signature of %s does not verify: %w", who, failed)
+	}
 	valid := fmt.Sprintf("from %s to %s", cert.NotBefore.UTC().Format(time.RFC3339), cert.NotAfter.UTC().Format(time.RFC3339))
 	logged, failed := c.verifier.VerifyTransparencyLogInclusion(b)
+	if mismatch := (proof.RootMismatchError{}); errors.As(failed, &mismatch) {
+		failed = errors.New("the proof that comes with it is of another entry")
+	}
 	if failed != nil {
 		return fmt.Errorf("no log that the trusted root names has the signature of %s: %w", who, failed)
 	}
@@ -148,7 +156,24 @@ func (c *certificates) explain(b *sgbundle.Bundle, cert *x509.Certificate, is ce
 			return fmt.Errorf("%s signed at %s, when its certificate was not valid: that was %s", who, t.Timestamp.UTC().Format(time.RFC3339), valid)
 		}
 	}
-	return fmt.Errorf("the signature of %s does not verify: %w", who, err)
+	return fmt.Errorf("what %s signed does not verify: %w", who, err)
+}
+
+// signs says why a bundle's signature is not one over what the bundle holds, or
+// over the content where that is not nil.
+func (c *certificates) signs(b *sgbundle.Bundle, content []byte) error {
+	signature, err := b.SignatureContent()
+	if err != nil {
+		return err
+	}
+	by, err := b.VerificationContent()
+	if err != nil {
+		return err
+	}
+	if content == nil {
+		return sgverify.VerifySignature(signature, by, c.root)
+	}
+	return sgverify.VerifySignatureWithArtifacts(signature, by, c.root, []io.Reader{bytes.NewReader(content)})
 }
 
 // identify says whose a certificate is, if it is one that counts.
