@@ -15,14 +15,15 @@ RACE=(
 scripts/setup.sh rust node sign tools sigstore forge packaging images browser
 RELEASE_STACK_IMAGES="$(scripts/setup.sh path stack-images)"
 export RELEASE_STACK_IMAGES
-# The tries on Docker are mostly waiting: they go beside the rest, and their output comes at the end.
-tries="$(mktemp)"
-go test -timeout 60m "$@" -run '^TestTries$' ./magefiles/pipeline >"$tries" 2>&1 &
+# What compiles the sample and runs it on Docker is mostly waiting: it goes beside the rest, and its output comes at the end.
+SLOW='^(TestTries|TestRehearsal)$'
+slow="$(mktemp)"
+go test -timeout 60m "$@" -run "$SLOW" ./magefiles/pipeline >"$slow" 2>&1 &
 beside=$!
-trap 'kill "$beside" 2>/dev/null || true; rm -f "$tries"' EXIT
-go test -timeout 60m "$@" -skip '^TestTries$' ./...
+trap 'kill "$beside" 2>/dev/null || true; rm -f "$slow"' EXIT
+go test -timeout 60m "$@" -skip "$SLOW" ./...
 wait "$beside" && passed=yes || passed=
-cat "$tries"
+cat "$slow"
 [ -n "$passed" ] || exit 1
 # Containers are no quicker to race with, and no part of the race: -short.
 go test -race -short -timeout 20m "$@" "${RACE[@]}"
