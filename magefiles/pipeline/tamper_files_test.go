@@ -140,7 +140,7 @@ func pageRows(g *genuine) []tampering {
 			us:     "nothing that the trusted root names says when https://github.com/example/tiny/.github/workflows/release.yml@refs/tags/v0.3.0 signed",
 			cosign: "threshold not met for verified signed timestamps: 0 < 1",
 			do: func(c *copied) {
-				c.write(listProof, rewritten(c.t, c.read(listProof), func(b map[string]any) {
+				c.write(listProof, testkit.Edited(c.t, c.read(listProof), func(b map[string]any) {
 					delete(within(b, "verificationMaterial"), "timestampVerificationData")
 				}))
 			}},

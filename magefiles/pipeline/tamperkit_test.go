@@ -18,6 +18,7 @@ import (
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/term"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
@@ -241,17 +242,7 @@ func (c *copied) sign(predicate string, by attest.Signer) {
 // edit changes the JSON of all bundles that are attached to the index.
 func (c *copied) edit(change func(b map[string]any)) {
 	c.t.Helper()
-	c.change("", func(text []byte) []byte { return rewritten(c.t, text, change) })
-}
-
-func rewritten(t testing.TB, text []byte, change func(b map[string]any)) []byte {
-	t.Helper()
-	var b map[string]any
-	ok(t, json.Unmarshal(text, &b))
-	change(b)
-	out, err := json.Marshal(b)
-	ok(t, err)
-	return out
+	c.change("", func(text []byte) []byte { return testkit.Edited(c.t, text, change) })
 }
 
 // within gives an object in an object.

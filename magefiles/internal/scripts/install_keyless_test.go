@@ -1,13 +1,11 @@
 package scripts
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,6 +15,7 @@ import (
 	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	authority "github.com/kubedoio/rustshare-release/magefiles/internal/testkit/certified"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/make/installer"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
@@ -49,17 +48,9 @@ const (
 // by is a run of a workflow on a tag.
 func by(t *testing.T, i *sigstorekit.Instance, path, tag string) attest.Signer {
 	t.Helper()
-	signer, err := attest.NewKeyless(t.Context(), attest.KeylessOptions{
-		Services: i.Services,
-		Token: func(context.Context) (string, error) {
-			return i.Token(sigstorekit.GitHub, sigstorekit.Run{
-				Repository: repository[1:], Workflow: path, Ref: "refs/tags/" + tag, Commit: strings.Repeat("ab", 20), Event: "push",
-			})
-		},
-		Accept: func([]byte) error { return nil }, Verify: func([]byte, []byte) (string, error) { return "", nil }, // cosign does, at the end
+	return proofs.Run(t, i, sigstorekit.Run{
+		Repository: repository[1:], Workflow: path, Ref: "refs/tags/" + tag, Commit: strings.Repeat("ab", 20), Event: "push",
 	})
-	ok(t, err)
-	return signer
 }
 
 func certified(t *testing.T, i *sigstorekit.Instance) {
@@ -153,23 +144,12 @@ func TestInstallInstance(t *testing.T) {
 	}
 }
 
-// edit changes a trusted root, which stays on one line.
-func edit(t *testing.T, text []byte, do func(map[string]any)) []byte {
-	t.Helper()
-	var root map[string]any
-	ok(t, json.Unmarshal(text, &root))
-	do(root)
-	out, err := json.Marshal(root)
-	ok(t, err)
-	return out
-}
-
 func without(t *testing.T, text []byte, name string) []byte {
-	return edit(t, text, func(root map[string]any) { delete(root, name) })
+	return testkit.Edited(t, text, func(root map[string]any) { delete(root, name) })
 }
 
 func renamed(t *testing.T, text []byte, from, to string) []byte {
-	return edit(t, text, func(root map[string]any) { root[to] = root[from]; delete(root, from) })
+	return testkit.Edited(t, text, func(root map[string]any) { root[to] = root[from]; delete(root, from) })
 }
 
 // having gives a trusted root "tlogs" or "ctlogs": one, with a key of its own.
@@ -180,7 +160,7 @@ func having(t *testing.T, text []byte, logs string) []byte {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	ok(t, err)
 	id := sha256.Sum256(der)
-	return edit(t, text, func(root map[string]any) {
+	return testkit.Edited(t, text, func(root map[string]any) {
 		root[logs] = []any{map[string]any{
 			"baseUrl": "https://log.example", "hashAlgorithm": "SHA2_256", "logId": map[string]any{"keyId": id[:]},
 			"publicKey": map[string]any{"rawBytes": der, "keyDetails": "PKIX_ECDSA_P256_SHA_256", "validFor": map[string]any{"start": "2026-01-01T00:00:00Z"}},

@@ -1,6 +1,7 @@
 package testkit
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -41,4 +42,15 @@ func Golden[T string | []byte](t testing.TB, path string, got T) {
 	if string(got) != string(want) {
 		t.Errorf("%s differs; where that is meant, run the test with -update; got\n%s\nwant\n%s", path, got, want)
 	}
+}
+
+// Edited gives a JSON object that was changed.
+func Edited(t testing.TB, text []byte, change func(object map[string]any)) []byte {
+	t.Helper()
+	var object map[string]any
+	OK(t, json.Unmarshal(text, &object))
+	change(object)
+	out, err := json.Marshal(object)
+	OK(t, err)
+	return out
 }

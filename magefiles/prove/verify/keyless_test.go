@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/kubedoio/rustshare-release/magefiles/internal/sigstorekit"
+	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit"
 	"github.com/kubedoio/rustshare-release/magefiles/internal/testkit/proofs"
 	"github.com/kubedoio/rustshare-release/magefiles/product"
 	"github.com/kubedoio/rustshare-release/magefiles/prove/attest"
@@ -73,12 +74,20 @@ func untimed(t testing.TB) *sigstorekit.Instance {
 // rootWith changes a trusted root.
 func rootWith(t testing.TB, text []byte, change func(all map[string]any)) func() ([]byte, error) {
 	t.Helper()
-	var all map[string]any
-	must(t, json.Unmarshal(text, &all))
-	change(all)
-	out, err := json.Marshal(all)
-	must(t, err)
+	out := testkit.Edited(t, text, change)
 	return func() ([]byte, error) { return out, nil }
+}
+
+// stripped takes a part of a bundle's verification material away.
+func stripped(t testing.TB, text []byte, what string) []byte {
+	t.Helper()
+	return testkit.Edited(t, text, func(b map[string]any) {
+		material, ok := b["verificationMaterial"].(map[string]any)
+		if _, there := material[what]; !ok || !there {
+			t.Fatalf("no %s in %s", what, text)
+		}
+		delete(material, what)
+	})
 }
 
 func noLog(all map[string]any) { delete(all, "tlogs") }
@@ -296,16 +305,7 @@ func TestKeylessStripped(t *testing.T) {
 		{"timestampVerificationData", "nothing that the trusted root names says when"},
 		{"certificate", "it is no Sigstore bundle"},
 	} {
-		var b map[string]any
-		must(t, json.Unmarshal(text, &b))
-		material, ok := b["verificationMaterial"].(map[string]any)
-		if _, there := material[c.what]; !ok || !there {
-			t.Fatalf("the bundle has no %s:\n%s", c.what, text)
-		}
-		delete(material, c.what)
-		stripped, err := json.Marshal(b)
-		must(t, err)
-		if _, err := trust.Bundle(stripped, statement, expect.Ref); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := trust.Bundle(stripped(t, text, c.what), statement, expect.Ref); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("without %s: got %v, want %s", c.what, err, c.want)
 		}
 	}
